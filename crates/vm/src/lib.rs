@@ -1,1 +1,5 @@
-//! Under construction.
+//! Starts disk images under QEMU, with every program from a tools tree.
+
+pub mod sandbox;
+
+pub use sandbox::Sandbox;
