@@ -1,0 +1,334 @@
+//! One virtual machine as data, and the QEMU command line that it stands for.
+//!
+//! All paths are those inside the sandbox: the machine's own folder is [`DIR`] there, so that the command does
+//! not depend on where the repository lies and socket names stay short (a Unix socket's name has at most 107
+//! bytes).
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::accel::Accel;
+
+/// The machine's folder, as QEMU sees it.
+pub const DIR: &str = "/vm";
+/// The folder of the private network's socket, as QEMU sees it.
+pub const NET_DIR: &str = "/net";
+
+/// Where the disk is plugged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bus {
+    /// A paravirtual disk, `/dev/vda` in the guest.
+    #[default]
+    VirtioBlk,
+    /// An NVMe disk, `/dev/nvme0n1` in the guest.
+    Nvme,
+    /// A SATA disk, `/dev/sda` in the guest.
+    Sata,
+}
+
+/// How the disk file is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskFormat {
+    /// QEMU's copy-on-write format.
+    Qcow2,
+    /// The bytes of the disk.
+    Raw,
+}
+
+/// Where the first serial port goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serial {
+    /// The terminal of the caller, with QEMU's monitor behind Ctrl-A c.
+    Terminal,
+    /// `console.log` and, for input, `console.sock` in the machine's folder.
+    Log,
+}
+
+/// The watchdog device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Watchdog {
+    /// An Intel 6300ESB on PCI; its bite resets the machine.
+    #[default]
+    I6300Esb,
+    /// The TCO timer of the chipset; its bite resets the machine.
+    Itco,
+}
+
+/// A loopback port of the host that leads to a TCP port of the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forward {
+    /// Port on 127.0.0.1; 0 lets the kernel choose.
+    pub host_port: u16,
+    /// Port of the guest.
+    pub guest_port: u16,
+}
+
+/// An Ethernet address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl std::fmt::Display for Mac {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// Everything that QEMU's command line says.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Name in QEMU's process title and window.
+    pub name: String,
+    /// What runs the guest's instructions.
+    pub accel: Accel,
+    /// Number of processors.
+    pub cpus: u32,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Layout of `disk` in the machine's folder.
+    pub disk_format: DiskFormat,
+    /// Where the disk is plugged in.
+    pub bus: Bus,
+    /// Where the first serial port goes.
+    pub serial: Serial,
+    /// The watchdog device.
+    pub watchdog: Watchdog,
+    /// systemd credentials (systemd.system-credentials(7)), by name.
+    pub credentials: BTreeMap<String, Vec<u8>>,
+    /// Added to the kernel command line by systemd-stub(7).
+    pub cmdline_extra: Vec<String>,
+    /// Firmware configuration entries below `opt/`, by name.
+    pub fw_cfg: BTreeMap<String, String>,
+    /// Address of the network card that leads to the host and, through it, outside.
+    pub user_mac: Mac,
+    /// Ports of the host that lead to the guest.
+    pub forwards: Vec<Forward>,
+    /// Address of a second network card, on the private network.
+    pub private_mac: Option<Mac>,
+    /// A reboot of the guest ends QEMU.
+    pub exit_on_reboot: bool,
+    /// Seconds after which the machine is killed, whatever it does.
+    pub lifetime_secs: Option<u64>,
+}
+
+impl Machine {
+    /// Returns a machine with two processors, 2 GiB of memory, a logged console and SSH forwarded.
+    pub fn new(name: impl Into<String>, accel: Accel) -> Self {
+        Self {
+            name: name.into(),
+            accel,
+            cpus: 2,
+            memory_mib: 2048,
+            disk_format: DiskFormat::Qcow2,
+            bus: Bus::default(),
+            serial: Serial::Log,
+            watchdog: Watchdog::default(),
+            credentials: BTreeMap::new(),
+            cmdline_extra: Vec::new(),
+            fw_cfg: BTreeMap::new(),
+            user_mac: Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]),
+            forwards: vec![Forward { host_port: 0, guest_port: 22 }],
+            private_mac: None,
+            exit_on_reboot: false,
+            lifetime_secs: None,
+        }
+    }
+
+    /// Returns the program and its arguments. The guest does not run before QMP's `cont`.
+    pub fn argv(&self) -> Vec<String> {
+        let mut argv = Vec::new();
+        if let Some(secs) = self.lifetime_secs {
+            let secs = secs.to_string();
+            argv.extend(["timeout", "--foreground", "--signal=KILL", &secs].map(str::to_owned));
+        }
+        argv.push("qemu-system-x86_64".to_owned());
+        let mut add = |flag: &str, value: String| argv.extend([flag.to_owned(), value]);
+        let name = escape(&self.name);
+        add("-name", format!("{name},process={name}"));
+        add("-machine", "q35,usb=off,vmport=off".to_owned());
+        let (accel, cpu) = match self.accel {
+            Accel::Kvm => ("kvm", "host"),
+            // Five-level paging only makes the emulated page walk longer.
+            Accel::Tcg => ("tcg,thread=multi,tb-size=512", "max,la57=off"),
+        };
+        add("-accel", accel.to_owned());
+        add("-cpu", cpu.to_owned());
+        add("-smp", self.cpus.to_string());
+        add("-m", format!("{}M", self.memory_mib));
+        add("-display", "none".to_owned());
+        // The vars template has 4M in its name for the size of both halves together.
+        let code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+        add("-drive", format!("if=pflash,unit=0,format=raw,readonly=on,file={code}"));
+        add("-drive", format!("if=pflash,unit=1,format=raw,file={DIR}/vars.fd"));
+        self.add_disk(&mut add);
+        match self.serial {
+            Serial::Terminal => add("-serial", "mon:stdio".to_owned()),
+            Serial::Log => {
+                let socket = format!("path={DIR}/console.sock,server=on,wait=off");
+                add("-chardev", format!("socket,id=console,{socket},logfile={DIR}/console.log"));
+                add("-serial", "chardev:console".to_owned());
+            }
+        }
+        add("-qmp", format!("unix:{DIR}/qmp.sock,server=on,wait=off"));
+        add("-device", "virtio-rng-pci".to_owned());
+        self.add_network(&mut add);
+        match self.watchdog {
+            Watchdog::I6300Esb => add("-device", "i6300esb".to_owned()),
+            Watchdog::Itco => add("-global", "ICH9-LPC.noreboot=off".to_owned()),
+        }
+        let reboot = if self.exit_on_reboot { "shutdown" } else { "reset" };
+        add("-action", format!("watchdog=reset,reboot={reboot}"));
+        for text in self.smbios_strings() {
+            add("-smbios", format!("type=11,value={}", escape(&text)));
+        }
+        for (name, value) in &self.fw_cfg {
+            add("-fw_cfg", format!("name=opt/{},string={}", escape(name), escape(value)));
+        }
+        argv.extend(["-nodefaults", "-no-user-config", "-S"].map(str::to_owned));
+        argv
+    }
+
+    fn add_disk(&self, add: &mut impl FnMut(&str, String)) {
+        let format = match self.disk_format {
+            DiskFormat::Qcow2 => "qcow2",
+            DiskFormat::Raw => "raw",
+        };
+        // Flushes reach the host's page cache only: a killed QEMU loses nothing, and tests need no more.
+        let cache = "cache=unsafe,discard=unmap,detect-zeroes=unmap";
+        add("-drive", format!("if=none,id=disk,format={format},file={DIR}/disk,{cache}"));
+        let device = match self.bus {
+            Bus::VirtioBlk => "virtio-blk-pci,drive=disk",
+            Bus::Nvme => "nvme,drive=disk,serial=slipway",
+            Bus::Sata => "ide-hd,drive=disk,bus=ide.0",
+        };
+        add("-device", format!("{device},bootindex=0"));
+    }
+
+    fn add_network(&self, add: &mut impl FnMut(&str, String)) {
+        let mut user = "user,id=user".to_owned();
+        for Forward { host_port, guest_port } in &self.forwards {
+            user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host_port}-:{guest_port}"));
+        }
+        add("-netdev", user);
+        // Without an option ROM the firmware does not spend seconds on network boot.
+        add("-device", format!("virtio-net-pci,netdev=user,mac={},romfile=", self.user_mac));
+        if let Some(mac) = self.private_mac {
+            let socket =
+                format!("server=off,addr.type=unix,addr.path={NET_DIR}/switch.sock,reconnect-ms=500");
+            add("-netdev", format!("stream,id=private,{socket}"));
+            add("-device", format!("virtio-net-pci,netdev=private,mac={mac},romfile="));
+        }
+    }
+
+    /// The SMBIOS type 11 strings that systemd's PID 1 and stub read.
+    fn smbios_strings(&self) -> Vec<String> {
+        let mut strings = Vec::new();
+        for (name, value) in &self.credentials {
+            strings.push(format!("io.systemd.credential.binary:{name}={}", BASE64.encode(value)));
+        }
+        if !self.cmdline_extra.is_empty() {
+            strings.push(format!("io.systemd.stub.kernel-cmdline-extra={}", self.cmdline_extra.join(" ")));
+        }
+        strings
+    }
+}
+
+/// QEMU's option parser takes a doubled comma for one.
+fn escape(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    #[track_caller]
+    fn check(machine: &Machine, expect: Expect) {
+        expect.assert_eq(&machine.argv().join(" ").replace(" -", "\n-"));
+    }
+
+    #[test]
+    fn the_default_machine_has_a_logged_console_and_ssh() {
+        check(
+            &Machine::new("one", Accel::Tcg),
+            expect![[r#"
+            qemu-system-x86_64
+            -name one,process=one
+            -machine q35,usb=off,vmport=off
+            -accel tcg,thread=multi,tb-size=512
+            -cpu max,la57=off
+            -smp 2
+            -m 2048M
+            -display none
+            -drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
+            -drive if=pflash,unit=1,format=raw,file=/vm/vars.fd
+            -drive if=none,id=disk,format=qcow2,file=/vm/disk,cache=unsafe,discard=unmap,detect-zeroes=unmap
+            -device virtio-blk-pci,drive=disk,bootindex=0
+            -chardev socket,id=console,path=/vm/console.sock,server=on,wait=off,logfile=/vm/console.log
+            -serial chardev:console
+            -qmp unix:/vm/qmp.sock,server=on,wait=off
+            -device virtio-rng-pci
+            -netdev user,id=user,hostfwd=tcp:127.0.0.1:0-:22
+            -device virtio-net-pci,netdev=user,mac=52:54:00:12:34:56,romfile=
+            -device i6300esb
+            -action watchdog=reset,reboot=reset
+            -nodefaults
+            -no-user-config
+            -S"#]],
+        );
+    }
+
+    #[test]
+    fn every_option_has_its_argument() {
+        let mut machine = Machine::new("two", Accel::Kvm);
+        machine.cpus = 1;
+        machine.memory_mib = 512;
+        machine.disk_format = DiskFormat::Raw;
+        machine.bus = Bus::Nvme;
+        machine.serial = Serial::Terminal;
+        machine.watchdog = Watchdog::Itco;
+        machine.credentials.insert("ssh.authorized_keys.core".into(), b"ssh-ed25519 A".to_vec());
+        machine.cmdline_extra = vec!["a=1,2".into(), "b".into()];
+        machine.fw_cfg.insert("org.example/x".into(), "y".into());
+        machine.forwards.push(Forward { host_port: 8080, guest_port: 80 });
+        machine.private_mac = Some(Mac([0x52, 0x54, 0, 0xaa, 0, 1]));
+        machine.exit_on_reboot = true;
+        machine.lifetime_secs = Some(600);
+        check(
+            &machine,
+            expect![[r#"
+            timeout
+            --foreground
+            --signal=KILL 600 qemu-system-x86_64
+            -name two,process=two
+            -machine q35,usb=off,vmport=off
+            -accel kvm
+            -cpu host
+            -smp 1
+            -m 512M
+            -display none
+            -drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
+            -drive if=pflash,unit=1,format=raw,file=/vm/vars.fd
+            -drive if=none,id=disk,format=raw,file=/vm/disk,cache=unsafe,discard=unmap,detect-zeroes=unmap
+            -device nvme,drive=disk,serial=slipway,bootindex=0
+            -serial mon:stdio
+            -qmp unix:/vm/qmp.sock,server=on,wait=off
+            -device virtio-rng-pci
+            -netdev user,id=user,hostfwd=tcp:127.0.0.1:0-:22,hostfwd=tcp:127.0.0.1:8080-:80
+            -device virtio-net-pci,netdev=user,mac=52:54:00:12:34:56,romfile=
+            -netdev stream,id=private,server=off,addr.type=unix,addr.path=/net/switch.sock,reconnect-ms=500
+            -device virtio-net-pci,netdev=private,mac=52:54:00:aa:00:01,romfile=
+            -global ICH9-LPC.noreboot=off
+            -action watchdog=reset,reboot=shutdown
+            -smbios type=11,value=io.systemd.credential.binary:ssh.authorized_keys.core=c3NoLWVkMjU1MTkgQQ==
+            -smbios type=11,value=io.systemd.stub.kernel-cmdline-extra=a=1,,2 b
+            -fw_cfg name=opt/org.example/x,string=y
+            -nodefaults
+            -no-user-config
+            -S"#]],
+        );
+    }
+}
