@@ -1,0 +1,211 @@
+//! One machine of a scenario: power, shell, console, and what is worth reading when it fails.
+
+use std::cell::{Ref, RefCell};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use vm::{Binds, Home, Machine, Vm};
+
+use crate::lab::Setup;
+
+/// From power-on to the first login under software emulation, with a good margin: it takes about a minute.
+pub const BOOT: Duration = Duration::from_secs(300);
+/// From the first login to the end of the start job.
+const SETTLE: Duration = Duration::from_secs(240);
+/// A command in the guest.
+const COMMAND: Duration = Duration::from_secs(180);
+/// From the command to the reset.
+const SHUTDOWN: Duration = Duration::from_secs(180);
+/// Lines of console and journal in a failure's report.
+const TAIL_LINES: usize = 40;
+/// Prints the journal's warnings of this boot.
+const JOURNAL: &str = "sudo journalctl -b --no-pager -q -p warning -n 40; systemctl list-jobs --no-legend; \
+                       systemctl --failed --no-legend";
+
+/// A machine. It is off until started; its disk survives power cycles.
+#[derive(Debug)]
+pub struct Guest {
+    name: String,
+    home: Home,
+    machine: RefCell<Machine>,
+    vm: RefCell<Option<Vm>>,
+    image: PathBuf,
+    patience: u32,
+}
+
+/// What a command in the guest left.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Exit status; 124 when its time was up.
+    pub status: i32,
+    /// Standard output, trimmed.
+    pub stdout: String,
+    /// Standard error, trimmed.
+    pub stderr: String,
+}
+
+impl Guest {
+    /// Returns a machine that is off.
+    pub fn new(name: &str, home: Home, machine: Machine, setup: &Setup) -> Self {
+        let (machine, vm) = (RefCell::new(machine), RefCell::new(None));
+        Self {
+            name: name.to_owned(),
+            home,
+            machine,
+            vm,
+            image: setup.image.raw.clone(),
+            patience: setup.patience,
+        }
+    }
+
+    /// Returns the folder with its disk.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Changes the machine for its next start.
+    pub fn configure(&self, change: impl FnOnce(&mut Machine)) {
+        change(&mut self.machine.borrow_mut());
+    }
+
+    /// Returns `time` with the run's patience.
+    pub fn patient(&self, time: Duration) -> Duration {
+        time * self.patience
+    }
+
+    /// Powers the machine on and returns at once.
+    pub fn power_on(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.vm.borrow().is_none(), "machine {} is on already", self.name);
+        let binds = Binds { image: Some(&self.image), ..Binds::default() };
+        let vm = Vm::start_with(&self.home, &self.machine.borrow(), binds);
+        *self.vm.borrow_mut() = Some(vm.with_context(|| format!("powering on machine {}", self.name))?);
+        Ok(())
+    }
+
+    /// Powers the machine on and waits until `core` can log in.
+    pub fn boot(&self) -> anyhow::Result<()> {
+        self.power_on()?;
+        self.wait_login(BOOT)
+    }
+
+    /// Waits until `core` can log in.
+    pub fn wait_login(&self, timeout: Duration) -> anyhow::Result<()> {
+        self.vm()?
+            .wait_ssh(self.patient(timeout))
+            .with_context(|| format!("logging in to machine {}", self.name))
+    }
+
+    /// Waits until nothing is starting any more, and returns what systemd calls the system then.
+    pub fn settled(&self) -> anyhow::Result<String> {
+        let out = self.run("systemctl is-system-running --wait", SETTLE)?;
+        anyhow::ensure!(out.status != 124, "the start did not end: {}", self.sh("systemctl list-jobs")?);
+        Ok(out.stdout)
+    }
+
+    /// Runs a shell command line as `core`; it has to succeed. Returns its trimmed output.
+    pub fn sh(&self, line: &str) -> anyhow::Result<String> {
+        let out = self.run(line, COMMAND)?;
+        anyhow::ensure!(out.status == 0, "`{line}` ended with {}: {} {}", out.status, out.stdout, out.stderr);
+        Ok(out.stdout)
+    }
+
+    /// Runs a bash script as root; every command of it has to succeed. Returns its trimmed output.
+    pub fn root(&self, script: &str) -> anyhow::Result<String> {
+        let out = self.try_root(script)?;
+        let shown = if script.len() < 200 { script } else { "a script" };
+        anyhow::ensure!(
+            out.status == 0,
+            "`{shown}` ended with {}: {}\n{}",
+            out.status,
+            out.stdout,
+            out.stderr
+        );
+        Ok(out.stdout)
+    }
+
+    /// Runs a bash script as root and returns what became of it; it ends at the first command that fails.
+    pub fn try_root(&self, script: &str) -> anyhow::Result<Outcome> {
+        let quoted = script.replace('\'', r"'\''");
+        self.run(&format!("sudo bash -euo pipefail -c '{quoted}'"), COMMAND)
+    }
+
+    /// Runs a shell command line as `core` and returns what became of it.
+    pub fn run(&self, line: &str, timeout: Duration) -> anyhow::Result<Outcome> {
+        let out = self.vm()?.ssh(line, self.patient(timeout))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+        Ok(Outcome { status: out.status.code().unwrap_or(-1), stdout, stderr })
+    }
+
+    /// Reboots from inside and waits for the next login.
+    pub fn reboot(&self) -> anyhow::Result<()> {
+        let resets = self.resets()?;
+        // The connection may be gone before the command's status is.
+        self.run("sudo systemctl reboot", COMMAND)?;
+        self.wait_resets(resets + 1, SHUTDOWN)?;
+        self.wait_login(BOOT)
+    }
+
+    /// Shuts down from inside and waits for the end of the machine.
+    pub fn power_off(&self) -> anyhow::Result<()> {
+        // The connection may be gone before the command's status is.
+        self.run("sudo systemctl poweroff", COMMAND)?;
+        let end = self.patient(SHUTDOWN);
+        let mut vm = self.vm.borrow_mut();
+        vm.as_mut().context("the machine is off")?.wait_end(end).context("shutting down")?;
+        *vm = None;
+        Ok(())
+    }
+
+    /// Cuts the power. A machine that is off stays so.
+    pub fn power_cut(&self) {
+        self.vm.borrow_mut().take();
+    }
+
+    /// Returns how often the machine was reset since it was powered on.
+    pub fn resets(&self) -> anyhow::Result<usize> {
+        Ok(self.vm()?.resets())
+    }
+
+    /// Waits for that many resets since the machine was powered on.
+    pub fn wait_resets(&self, count: usize, timeout: Duration) -> anyhow::Result<()> {
+        Ok(self.vm()?.wait_resets(count, self.patient(timeout))?)
+    }
+
+    /// Waits until the console shows `text` behind `mark`, and returns the place behind it.
+    pub fn wait_console(&self, text: &str, mark: usize, timeout: Duration) -> anyhow::Result<usize> {
+        let vm = self.vm()?;
+        let console = vm.console().context("the machine has no console log")?;
+        Ok(console.wait_for(text, mark, self.patient(timeout))?)
+    }
+
+    /// Returns what the console has shown since power-on.
+    pub fn console(&self) -> anyhow::Result<String> {
+        let vm = self.vm()?;
+        Ok(vm.console().context("the machine has no console log")?.text_since(0))
+    }
+
+    /// Returns the running machine.
+    pub fn vm(&self) -> anyhow::Result<Ref<'_, Vm>> {
+        Ref::filter_map(self.vm.borrow(), Option::as_ref)
+            .map_err(|_| anyhow::anyhow!("machine {} is off", self.name))
+    }
+
+    /// Returns the last lines of console and journal, for a report.
+    pub fn last_words(&self) -> String {
+        let mut words = String::new();
+        match self.console() {
+            Ok(_) => {
+                let tail = self.vm().ok().and_then(|vm| Some(vm.console()?.tail(TAIL_LINES)));
+                words.push_str(&format!("--- console of {}\n{}\n", self.name, tail.unwrap_or_default()));
+            }
+            Err(error) => words.push_str(&format!("--- {error:#}\n")),
+        }
+        // A machine that cannot be entered has no journal to show.
+        if let Ok(out) = self.run(JOURNAL, Duration::from_secs(60)) {
+            words.push_str(&format!("--- journal of {}\n{}\n", self.name, out.stdout));
+        }
+        words
+    }
+}

@@ -1,0 +1,116 @@
+//! What a scenario works with: machines that it makes, their shells, and a clock for the progress lines.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use vm::{Accel, Home, Machine, Sandbox};
+
+use crate::guest::Guest;
+use crate::image::Image;
+
+/// Size of the machines' disks: larger than the image, so that root has to grow.
+pub const DISK_BYTES: u64 = 8 << 30;
+
+/// The same for all scenarios of a run.
+#[derive(Debug)]
+pub struct Setup {
+    /// Runs the programs of the tools tree.
+    pub sandbox: Sandbox,
+    /// The image under test.
+    pub image: Image,
+    /// A higher version with one more system user and unit.
+    pub next: Option<Image>,
+    /// Folder for disks and logs.
+    pub work: PathBuf,
+    /// What runs the guests' instructions.
+    pub accel: Accel,
+    /// Factor on all deadlines.
+    pub patience: u32,
+    /// Keep the disks and logs of failed scenarios.
+    pub keep: bool,
+}
+
+/// One scenario's machines and progress.
+#[derive(Debug)]
+pub struct Lab<'a> {
+    /// The same for all scenarios.
+    pub setup: &'a Setup,
+    name: &'static str,
+    start: Instant,
+    guests: RefCell<Vec<Rc<Guest>>>,
+}
+
+impl<'a> Lab<'a> {
+    /// Returns a lab without machines.
+    pub fn new(setup: &'a Setup, name: &'static str) -> Self {
+        Self { setup, name, start: Instant::now(), guests: RefCell::default() }
+    }
+
+    /// Prints a progress line.
+    pub fn say(&self, text: &str) {
+        println!("{:>6.1} s  {}: {text}", self.start.elapsed().as_secs_f64(), self.name);
+    }
+
+    /// Runs one check of a scenario and prints its name and time.
+    pub fn check(&self, claim: &str, check: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let start = Instant::now();
+        check().with_context(|| format!("checking that {claim}"))?;
+        self.say(&format!("ok ({:.1} s): {claim}", start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    /// Returns the second image.
+    pub fn next_image(&self) -> anyhow::Result<&'a Image> {
+        self.setup.next.as_ref().context("this scenario needs a second image: give --next-image-dir")
+    }
+
+    /// Makes a machine with a copy-on-write disk of the image. It is not started.
+    pub fn guest(&self, name: &str) -> anyhow::Result<Rc<Guest>> {
+        let guest = self.bare_guest(name)?;
+        guest.home().new_overlay(&self.setup.image.raw, DISK_BYTES).context("making the disk")?;
+        Ok(guest)
+    }
+
+    /// Makes a machine whose disk is a copy of the image, so that it can be edited while the machine is off.
+    pub fn editable_guest(&self, name: &str) -> anyhow::Result<Rc<Guest>> {
+        let guest = self.bare_guest(name)?;
+        guest.home().new_raw_copy(&self.setup.image.raw, DISK_BYTES).context("copying the disk")?;
+        Ok(guest)
+    }
+
+    fn bare_guest(&self, name: &str) -> anyhow::Result<Rc<Guest>> {
+        let dir = self.setup.work.join(format!("{}-{name}", self.name));
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
+        }
+        let home = Home::claim(&self.setup.sandbox, &dir).context("making a machine")?;
+        let machine = Machine::new(format!("{}-{name}", self.name), self.setup.accel);
+        let guest = Rc::new(Guest::new(name, home, machine, self.setup));
+        self.guests.borrow_mut().push(Rc::clone(&guest));
+        Ok(guest)
+    }
+
+    /// Prints what helps to find the cause: the consoles' and journals' last lines.
+    pub fn report_failure(&self, error: &str) {
+        let mut report = format!("FAILED {}: {error}\n", self.name);
+        for guest in self.guests.borrow().iter() {
+            report.push_str(&guest.last_words());
+        }
+        println!("{report}");
+    }
+
+    /// Ends all machines and removes their folders.
+    pub fn finish(&self, failed: bool) {
+        for guest in self.guests.borrow_mut().drain(..) {
+            guest.power_cut();
+            if failed && self.setup.keep {
+                println!("kept: {}", guest.home().dir().display());
+            } else if let Err(error) = std::fs::remove_dir_all(guest.home().dir()) {
+                println!("warning: removing {}: {error}", guest.home().dir().display());
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The tests that boot the image in virtual machines. `cargo xtask test vm` runs this program.
+//!
+//! Every scenario is a function in the table of `scenario.rs`; `harness.rs` runs them, `lab.rs` is what they
+//! work with.
+
+mod guest;
+mod harness;
+mod image;
+mod lab;
+mod offline;
+mod scenario;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use vm::{Accel, Sandbox};
+
+/// Boots the image in virtual machines and checks what must be true of it.
+#[derive(Debug, Parser)]
+#[command(name = "e2e", max_term_width = 100)]
+struct Flags {
+    /// Folder with the image: `latest` in it leads to the manifest
+    #[arg(long, value_name = "DIR", required_unless_present = "list")]
+    image_dir: Option<PathBuf>,
+    /// Folder with a second image of a higher version, built with `--overlay crates/e2e/next`
+    #[arg(long, value_name = "DIR")]
+    next_image_dir: Option<PathBuf>,
+    /// The tools tree with QEMU, firmware and OpenSSH
+    #[arg(long, value_name = "DIR", required_unless_present = "list")]
+    tools: Option<PathBuf>,
+    /// Folder for disks and logs
+    #[arg(long, value_name = "DIR", default_value = "target/e2e")]
+    work: PathBuf,
+    /// Run only scenarios whose name or acceptance id contains this (may be given several times)
+    #[arg(long, value_name = "TEXT")]
+    filter: Vec<String>,
+    /// Print the scenarios and end
+    #[arg(long)]
+    list: bool,
+    /// Scenarios at a time
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// What runs the guests' instructions
+    #[arg(long, value_enum, default_value_t = AccelWish::Auto)]
+    accel: AccelWish,
+    /// Multiply all deadlines, for a slow host
+    #[arg(long, value_name = "FACTOR", default_value_t = 1)]
+    patience: u32,
+    /// Keep the disks and logs of failed scenarios
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AccelWish {
+    /// KVM where a tiny guest runs under it.
+    Auto,
+    /// The processor.
+    Kvm,
+    /// Software emulation.
+    Tcg,
+}
+
+fn main() -> ExitCode {
+    match run(Flags::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns whether all scenarios passed.
+fn run(flags: Flags) -> anyhow::Result<bool> {
+    let chosen: Vec<_> = scenario::ALL.iter().filter(|scenario| scenario.matches(&flags.filter)).collect();
+    if flags.list {
+        for scenario in chosen {
+            println!("{}", scenario.line());
+        }
+        return Ok(true);
+    }
+    anyhow::ensure!(!chosen.is_empty(), "no scenario matches the filter: --list shows them");
+    let (Some(image_dir), Some(tools)) = (flags.image_dir, flags.tools) else {
+        anyhow::bail!("--image-dir and --tools are needed to run scenarios");
+    };
+    let image = image::Image::latest(&image_dir)?;
+    let next = flags.next_image_dir.as_deref().map(image::Image::latest).transpose()?;
+    let tools = std::path::absolute(&tools).context("resolving --tools")?;
+    let work = std::path::absolute(&flags.work).context("resolving --work")?;
+    std::fs::create_dir_all(&work).with_context(|| format!("creating {}", work.display()))?;
+    let sandbox = Sandbox::new(tools);
+    sandbox.probe()?;
+    let accel = match flags.accel {
+        AccelWish::Kvm => Accel::Kvm,
+        AccelWish::Tcg => Accel::Tcg,
+        AccelWish::Auto => {
+            let choice = vm::accel::choose(&sandbox, &work)?;
+            println!("accelerator: {}{}", choice.accel, reason(&choice.reason));
+            choice.accel
+        }
+    };
+    let setup =
+        lab::Setup { sandbox, image, next, work, accel, patience: flags.patience.max(1), keep: flags.keep };
+    harness::run(&setup, &chosen, flags.jobs.max(1))
+}
+
+fn reason(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
+}

@@ -1,0 +1,149 @@
+//! Edits the disk of a machine that is off, through the same crates that write it on a machine that is on.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail, ensure};
+use disk_image::{Extent, LogicalBlockSize, PartitionType, SlotContent, SlotPartitions, Table, fat};
+use vm::{Home, Sandbox};
+
+use crate::image::Image;
+
+const BLOCK_SIZE: LogicalBlockSize = LogicalBlockSize::Lb512;
+const ENTRIES: &str = "EFI/Linux";
+/// Time of the files that are written, seconds since 1970.
+const MTIME_SECS: u64 = 1_700_000_000;
+
+/// The raw disk of a machine that is off.
+#[derive(Debug)]
+pub struct Disk {
+    file: File,
+    table: Table,
+}
+
+impl Disk {
+    /// Opens the disk of `home`, which has to be a raw copy.
+    pub fn open(home: &Home) -> anyhow::Result<Self> {
+        ensure!(home.disk_format()? == vm::machine::DiskFormat::Raw, "the disk is no raw file");
+        let mut file =
+            File::options().read(true).write(true).open(home.disk()).context("opening the disk")?;
+        let table = Table::read(&mut file, BLOCK_SIZE).context("reading the partition table")?;
+        Ok(Self { file, table })
+    }
+
+    /// Returns the place of the root partition.
+    pub fn root(&self) -> anyhow::Result<Extent> {
+        self.first(PartitionType::RootX86_64)
+    }
+
+    /// Fills the slot that does not hold a version with `image` and writes its entry under `name`.
+    /// Returns the place of `/usr`.
+    pub fn install(&mut self, image: &Image, name: &str) -> anyhow::Result<Extent> {
+        let slot = self.empty_slot()?;
+        let identity = image.identity()?;
+        let open = |path: &Path| File::open(path).with_context(|| format!("opening {}", path.display()));
+        let (usr, verity) = (open(&image.usr)?, open(&image.verity)?);
+        let (usr_len, verity_len) = (usr.metadata()?.len(), verity.metadata()?.len());
+        let content = SlotContent { usr, usr_len, verity, verity_len };
+        disk_image::fill_slot(&mut self.file, &mut self.table, slot, &identity, content, |_, _, _| Ok(()))
+            .context("filling the slot")?;
+        let uki = std::fs::read(&image.uki).with_context(|| format!("reading {}", image.uki.display()))?;
+        self.write_entry(name, &uki)?;
+        Ok(self.table.partition(slot.usr)?.extent)
+    }
+
+    /// Returns the place of the `/usr` that holds `image`.
+    pub fn slot_of(&self, image: &Image) -> anyhow::Result<Extent> {
+        let uuid = image.identity()?.usr_uuid;
+        let found = self.table.partitions().into_iter().find(|partition| partition.uuid == uuid);
+        Ok(found.with_context(|| format!("no slot holds version {}", image.version))?.extent)
+    }
+
+    /// Flips one byte near the start of the file `path` (as seen from `/usr`) of the `image` at `usr`.
+    pub fn corrupt_file(
+        &mut self,
+        sandbox: &Sandbox,
+        image: &Image,
+        usr: Extent,
+        path: &str,
+    ) -> anyhow::Result<()> {
+        let mut command = sandbox.clone().ro_bind(&image.usr).command("dump.erofs");
+        command.args(["-e", "--path", path]).arg(&image.usr).stdin(Stdio::null());
+        let out = command.output().context("running dump.erofs")?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        let extents = physical_extents(&text);
+        // The first extent has the program's header, so that no start can do without it.
+        let (start, end) = extents.first().with_context(|| format!("no extents of {path} in: {text}"))?;
+        let at = usr.offset + (start + end) / 2;
+        let mut byte = [0];
+        self.file.seek(SeekFrom::Start(at))?;
+        self.file.read_exact(&mut byte)?;
+        self.file.seek(SeekFrom::Start(at))?;
+        self.file.write_all(&[byte[0] ^ 0xff])?;
+        self.file.sync_all().context("syncing the disk")
+    }
+
+    /// Changes one digit of the root hash in the entry `name`, so that its slot cannot be found.
+    pub fn break_root_hash(&mut self, image: &Image, name: &str) -> anyhow::Result<()> {
+        let esp = self.first(PartitionType::Esp)?;
+        let mut uki = fat::read_file(&mut self.file, esp, &format!("{ENTRIES}/{name}"))?;
+        let argument = format!("usrhash={}", image.root_hash);
+        let at = uki.windows(argument.len()).position(|window| window == argument.as_bytes());
+        let last = at.with_context(|| format!("no `{argument}` in {name}"))? + argument.len() - 1;
+        uki[last] = if uki[last] == b'0' { b'1' } else { b'0' };
+        self.write_entry(name, &uki)
+    }
+
+    fn write_entry(&mut self, name: &str, uki: &[u8]) -> anyhow::Result<()> {
+        let esp = self.first(PartitionType::Esp)?;
+        fat::write_file_durable(&mut self.file, esp, &format!("{ENTRIES}/{name}"), uki, MTIME_SECS)
+            .with_context(|| format!("writing the entry {name}"))
+    }
+
+    fn empty_slot(&self) -> anyhow::Result<SlotPartitions> {
+        for slot in disk_image::slots(&self.table)? {
+            if self.table.partition(slot.usr)?.label == disk_image::EMPTY_LABEL {
+                return Ok(slot);
+            }
+        }
+        bail!("no slot is empty")
+    }
+
+    fn first(&self, kind: PartitionType) -> anyhow::Result<Extent> {
+        let found = self.table.partitions().into_iter().find(|partition| partition.type_guid == kind.guid());
+        Ok(found.with_context(|| format!("the disk has no {kind:?} partition"))?.extent)
+    }
+}
+
+/// Reads the table of `dump.erofs -e`, whose rows end in `| start..end | length` of the physical bytes.
+fn physical_extents(text: &str) -> Vec<(u64, u64)> {
+    let row = |line: &str| {
+        // The heading and the summary have no such range.
+        let (start, end) = line.rsplit_once("..")?;
+        Some((
+            start.split_whitespace().next_back()?.parse().ok()?,
+            end.split_whitespace().next()?.parse().ok()?,
+        ))
+    };
+    text.lines().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_physical_column_of_the_table() {
+        let text = "Path : /sbin/dockerd
+Size: 500000  On-disk size: 126976  regular file
+
+ Ext:   logical offset   |  length :     physical offset    |  length
+   0:        0..  262144 |  262144 :       4096..     69632 |   65536
+   1:   262144..  500000 |  237856 :      69632..    131072 |   61440
+/sbin/dockerd: 2 extents found
+";
+        assert_eq!(physical_extents(text), [(4096, 69632), (69632, 131072)]);
+    }
+}

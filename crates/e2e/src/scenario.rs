@@ -1,0 +1,90 @@
+//! All scenarios. One takes one place in the table and one function in a file below `scenario/`.
+
+mod containers;
+mod etcd;
+mod fallback;
+mod first_boot;
+mod identity;
+mod next;
+mod reboot;
+mod watchdog;
+
+use crate::harness::Scenario;
+
+/// Every scenario, cheapest and broadest first.
+pub const ALL: &[Scenario] = &[
+    Scenario {
+        name: "first_boot_reaches_a_running_system",
+        acceptance: &["A01", "A02", "A04"],
+        boots: 1,
+        run: first_boot::run,
+    },
+    Scenario {
+        name: "containers_are_isolated_and_limited",
+        acceptance: &["A05", "A06", "A07", "A08", "A09", "A10"],
+        boots: 1,
+        run: containers::run,
+    },
+    Scenario { name: "etcd_serves_v2_and_v3", acceptance: &[], boots: 1, run: etcd::run },
+    Scenario { name: "a_reboot_keeps_what_is_the_machines", acceptance: &[], boots: 2, run: reboot::run },
+    Scenario {
+        name: "two_machines_of_one_image_differ",
+        acceptance: &["A04"],
+        boots: 2,
+        run: identity::two_machines,
+    },
+    Scenario {
+        name: "an_emptied_root_is_made_anew",
+        acceptance: &["A03"],
+        boots: 2,
+        run: identity::emptied_root,
+    },
+    Scenario {
+        name: "a_frozen_pid_1_is_reset_by_the_watchdog",
+        acceptance: &[],
+        boots: 2,
+        run: watchdog::frozen_pid_1,
+    },
+    Scenario {
+        name: "the_next_version_brings_its_user_and_unit",
+        acceptance: &[],
+        boots: 2,
+        run: next::user_and_unit,
+    },
+    Scenario {
+        name: "a_counted_entry_with_a_bad_block_falls_back",
+        acceptance: &[],
+        boots: 5,
+        run: fallback::counted_bad_block,
+    },
+    Scenario {
+        name: "a_counted_entry_with_a_wrong_root_hash_falls_back",
+        acceptance: &[],
+        boots: 5,
+        run: fallback::counted_wrong_root_hash,
+    },
+    Scenario {
+        name: "a_counted_entry_with_a_hanging_unit_falls_back",
+        acceptance: &[],
+        boots: 5,
+        run: fallback::counted_hanging_unit,
+    },
+    Scenario {
+        name: "a_bad_block_on_the_only_blessed_entry_stays_reachable",
+        acceptance: &[],
+        boots: 1,
+        run: fallback::blessed_bad_block,
+    },
+    Scenario {
+        name: "a_hanging_unit_on_the_only_blessed_entry_stays_reachable",
+        acceptance: &[],
+        boots: 2,
+        run: fallback::blessed_hanging_unit,
+    },
+    Scenario {
+        name: "a_wrong_root_hash_on_the_only_blessed_entry_ends_at_a_prompt",
+        acceptance: &[],
+        boots: 3,
+        run: fallback::blessed_wrong_root_hash,
+    },
+];
