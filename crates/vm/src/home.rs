@@ -5,6 +5,7 @@
 //! | `lock` | locked (flock) while a process uses the folder; the lock ends with the process |
 //! | `state.json` | how to reach the running machine |
 //! | `disk`, `vars.fd` | what survives a power cycle |
+//! | `base.json` | the image behind a copy-on-write disk |
 //! | `id`, `id.pub`, `passwd` | key pair of this machine, and a name for the caller's user number |
 //! | `console.log`, `console.sock`, `qmp.sock`, `qemu.log` | of the last run |
 
@@ -57,8 +58,16 @@ pub struct State {
     pub key: PathBuf,
     /// QEMU's control socket.
     pub qmp: PathBuf,
-    /// The image that the disk was made from.
-    pub image: Option<PathBuf>,
+    /// The tools tree that runs it.
+    pub tools: PathBuf,
+}
+
+/// The image that a copy-on-write disk was made from, as stored in `base.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Base {
+    path: PathBuf,
+    len: u64,
+    modified_ns: i128,
 }
 
 /// A machine's folder, used by nobody else as long as this lives.
@@ -131,8 +140,20 @@ impl Home {
     /// # Errors
     /// When a file cannot be made.
     pub fn new_overlay(&self, image: &Path, size: u64) -> Result<(), Error> {
+        let path = self.dir.join("base.json");
+        let written = base_of(image).and_then(|base| std::fs::write(&path, serde_json::to_vec(&base)?));
+        written.map_err(|source| Error::Io { path, source })?;
         disk::overlay(&self.sandbox, image, &self.dir, size)?;
         self.new_vars()
+    }
+
+    /// Says whether there is a copy-on-write disk made from `image` as it is now. Any other content of the image
+    /// would be mixed with what the disk stores.
+    pub fn has_overlay_of(&self, image: &Path) -> bool {
+        // What cannot be read is no disk that could be used.
+        let stored = std::fs::read(self.dir.join("base.json")).ok();
+        let stored = stored.and_then(|text| serde_json::from_slice::<Base>(&text).ok());
+        self.disk().exists() && stored.is_some_and(|stored| base_of(image).is_ok_and(|base| base == stored))
     }
 
     /// Gives the machine a new raw disk with the bytes of `image`, `size` bytes long, and new firmware variables.
@@ -180,10 +201,18 @@ impl Home {
 }
 
 impl State {
-    pub(crate) fn new(name: &str, pid: u32, ssh_port: u16, dir: &Path, image: Option<PathBuf>) -> Self {
+    pub(crate) fn new(name: &str, pid: u32, ssh_port: u16, dir: &Path, tools: &Path) -> Self {
         let (name, key, qmp) = (name.to_owned(), dir.join("id"), dir.join("qmp.sock"));
-        Self { version: STATE_VERSION, name, pid, ssh_port, key, qmp, image }
+        Self { version: STATE_VERSION, name, pid, ssh_port, key, qmp, tools: tools.to_owned() }
     }
+}
+
+fn base_of(image: &Path) -> std::io::Result<Base> {
+    use std::os::unix::fs::MetadataExt;
+    let path = std::path::absolute(image)?;
+    let meta = std::fs::metadata(&path)?;
+    let modified_ns = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
+    Ok(Base { path, len: meta.len(), modified_ns })
 }
 
 /// Returns the machines that run now among the folders in `runs`, with their folders, in the order of names.
@@ -238,12 +267,27 @@ mod tests {
         let runs = tempfile::tempdir().unwrap();
         let homes = ["a", "b"].map(|name| home_without_tools(&runs.path().join(name)).unwrap());
         for home in &homes {
-            home.write_state(&State::new("x", 1, 2222, home.dir(), None)).unwrap();
+            home.write_state(&State::new("x", 1, 2222, home.dir(), Path::new("/t"))).unwrap();
         }
         let [a, b] = homes;
         drop(b);
         let names: Vec<_> = running(runs.path()).into_iter().map(|(dir, _)| dir).collect();
         assert_eq!(names, [a.dir()]);
+    }
+
+    #[test]
+    fn a_disk_of_an_image_that_was_rebuilt_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = home_without_tools(&dir.path().join("home")).unwrap();
+        let image = dir.path().join("image");
+        std::fs::write(&image, "one").unwrap();
+        assert!(!home.has_overlay_of(&image));
+        std::fs::write(home.disk(), "").unwrap();
+        let base = serde_json::to_vec(&base_of(&image).unwrap()).unwrap();
+        std::fs::write(home.dir().join("base.json"), base).unwrap();
+        assert!(home.has_overlay_of(&image));
+        std::fs::write(&image, "three").unwrap();
+        assert!(!home.has_overlay_of(&image));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod running;
 pub mod sandbox;
 pub mod ssh;
 pub mod switch;
+pub mod terminal;
 
 pub use accel::Accel;
 pub use console::Console;

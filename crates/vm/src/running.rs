@@ -76,7 +76,7 @@ pub enum Error {
 /// A running machine. Dropped, it is killed, as if its power was cut.
 #[derive(Debug)]
 pub struct Vm {
-    child: Child,
+    qemu: Qemu,
     qmp: Qmp,
     console: Option<Console>,
     console_dir: PathBuf,
@@ -106,7 +106,7 @@ impl Vm {
         for old in ["console.sock", "qmp.sock", "mux.sock"] {
             remove_if_there(&dir.join(old))?;
         }
-        let log = File::create(dir.join("console.log")).map_err(io("making the console log"))?;
+        File::create(dir.join("console.log")).map_err(io("making the console log"))?;
         let stderr = File::create(dir.join("qemu.log")).map_err(io("making QEMU's log"))?;
 
         let mut sandbox = home.sandbox().clone().bind_at(dir, DIR);
@@ -123,27 +123,20 @@ impl Vm {
             Serial::Terminal => command.stdin(Stdio::inherit()).stdout(Stdio::inherit()),
             Serial::Log => command.stdin(Stdio::null()).stdout(Stdio::null()),
         };
-        let mut child = command.spawn().map_err(io("starting QEMU"))?;
-        let qmp = match connect(home, &mut child) {
-            Ok(qmp) => qmp,
-            Err(error) => {
-                end(&mut child);
-                return Err(error);
-            }
-        };
+        // From here on an error ends QEMU.
+        let mut qemu = Qemu(command.spawn().map_err(io("starting QEMU"))?);
+        let qmp = connect(home, &mut qemu.0)?;
         let console = match machine.serial {
             Serial::Terminal => None,
-            Serial::Log => {
-                drop(log);
-                let log = File::open(dir.join("console.log")).map_err(io("opening the console log"))?;
-                Some(Console::new(log))
-            }
+            Serial::Log => Some(Console::new(
+                File::open(dir.join("console.log")).map_err(io("opening the console log"))?,
+            )),
         };
         let forwards = forwards_in(&qmp.monitor("info usernet")?);
         let port = port_of(&forwards, SSH_PORT)?;
-        home.write_state(&State::new(&machine.name, child.id(), port, dir, binds.image.map(Path::to_owned)))?;
+        home.write_state(&State::new(&machine.name, qemu.0.id(), port, dir, home.sandbox().tree()))?;
         let ssh = Ssh::new(home.sandbox(), dir, port);
-        let vm = Self { child, qmp, console, console_dir: dir.to_owned(), ssh, forwards };
+        let vm = Self { qemu, qmp, console, console_dir: dir.to_owned(), ssh, forwards };
         vm.qmp.execute("cont", serde_json::json!({}))?;
         Ok(vm)
     }
@@ -229,12 +222,12 @@ impl Vm {
         Ok(stdout)
     }
 
-    /// Waits until QEMU ends by itself.
+    /// Returns QEMU's status if it has ended, without waiting.
     ///
     /// # Errors
     /// When its status cannot be had.
-    pub fn wait(&mut self) -> Result<ExitStatus, Error> {
-        self.child.wait().map_err(io("waiting for QEMU"))
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, Error> {
+        self.qemu.0.try_wait().map_err(io("waiting for QEMU"))
     }
 
     /// Waits at most `timeout` until QEMU ends by itself.
@@ -244,7 +237,7 @@ impl Vm {
     pub fn wait_end(&mut self, timeout: Duration) -> Result<ExitStatus, Error> {
         let end = Instant::now() + timeout;
         loop {
-            if let Some(status) = self.child.try_wait().map_err(io("waiting for QEMU"))? {
+            if let Some(status) = self.ended()? {
                 return Ok(status);
             }
             if end <= Instant::now() {
@@ -269,9 +262,15 @@ impl Vm {
     }
 }
 
-impl Drop for Vm {
+/// The process. Dropped, it is killed.
+#[derive(Debug)]
+struct Qemu(Child);
+
+impl Drop for Qemu {
     fn drop(&mut self) {
-        end(&mut self.child);
+        // It may have ended by itself; either way it is gone afterwards.
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 
@@ -331,12 +330,6 @@ fn remove_if_there(path: &Path) -> Result<(), Error> {
 fn io(doing: &str) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let doing = doing.to_owned();
     |source| Error::Io { doing, source }
-}
-
-fn end(child: &mut Child) {
-    // It may have ended by itself; either way it is gone afterwards.
-    drop(child.kill());
-    drop(child.wait());
 }
 
 #[cfg(test)]
