@@ -1,0 +1,122 @@
+//! `slipway blessed`: after a boot that was found well, keeps what tells about failed versions and clears the rest.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Context;
+use slots::EntryName;
+
+use crate::boot::{self, Boot};
+use crate::boot_failed;
+use crate::esp;
+use crate::failures;
+use crate::host::Host;
+use crate::issue;
+use crate::tries;
+
+/// Clears records of versions that are blessed or gone; copies those of failed versions to the root file system.
+pub fn run(host: &Host) -> anyhow::Result<()> {
+    let boot = boot::current(host)?;
+    let copies = host.path(tries::TRIES_COPY_DIR);
+    // Nothing to clear is the common case: then the ESP is only read.
+    let stale = esp::read(host, |esp| Ok(plan(esp, &copies, &boot)?.is_stale()))?;
+    if stale {
+        esp::write(host, |esp| clear(esp, &copies, &plan(esp, &copies, &boot)?))
+            .context("clearing records of tries")?;
+    }
+    boot_failed::clear_message(host)?;
+    issue::run(host)
+}
+
+/// What to do with the records of each version.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    clear_tries: BTreeSet<String>,
+    clear_failures: BTreeSet<String>,
+    copy: BTreeSet<String>,
+}
+
+impl Plan {
+    fn is_stale(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+fn plan(esp: &Path, copies: &Path, boot: &Boot) -> anyhow::Result<Plan> {
+    let entries = esp::entries(esp, &boot.entry.product)?;
+    let tries_base = esp.join(tries::TRIES_DIR);
+    let mut plan = Plan::default();
+    for version in tries::versions(&tries_base)? {
+        if keeps_tries(&entries, boot, &version) {
+            let recorded = tries::load(&tries_base, &version)?;
+            if recorded != tries::load(copies, &version)? {
+                plan.copy.insert(version);
+            }
+        } else {
+            plan.clear_tries.insert(version);
+        }
+    }
+    for version in failures::versions(&esp.join(failures::FAILURES_DIR))? {
+        let entry = entries.iter().find(|entry| entry.version.to_string() == version);
+        if entry.is_none() || version == boot.version() {
+            plan.clear_failures.insert(version);
+        }
+    }
+    Ok(plan)
+}
+
+/// Records are kept while their version is on the ESP and not blessed; those of this boot are never of use again.
+fn keeps_tries(entries: &[EntryName], boot: &Boot, version: &str) -> bool {
+    let entry = entries.iter().find(|entry| entry.version.to_string() == version);
+    version != boot.version() && entry.is_some_and(|entry| !entry.is_blessed())
+}
+
+fn clear(esp: &Path, copies: &Path, plan: &Plan) -> anyhow::Result<()> {
+    let tries_base = esp.join(tries::TRIES_DIR);
+    for version in &plan.copy {
+        for record in tries::load(&tries_base, version)? {
+            tries::store(copies, version, record)?;
+        }
+    }
+    for version in &plan.clear_tries {
+        tries::clear(&tries_base, version)?;
+        tries::clear(copies, version)?;
+    }
+    for version in &plan.clear_failures {
+        failures::clear(&esp.join(failures::FAILURES_DIR), version)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failures::Failures;
+    use crate::host::testing::Tree;
+    use crate::tries::{Stage, Try};
+
+    #[test]
+    fn keeps_and_copies_failed_versions_and_clears_blessed_and_vanished_ones() {
+        let tree = Tree::new();
+        tree.loader_variable("LoaderEntrySelected", "slipway_1.0.0.efi")
+            .file("/usr/lib/os-release", "IMAGE_VERSION=1.0.0\n")
+            .file("/efi/EFI/Linux/slipway_1.0.0.efi", "x")
+            .file("/efi/EFI/Linux/slipway_2.0.0+0-1.efi", "x");
+        let base = tree.host.path("/efi/slipway/tries");
+        let record = Try { number: 1, stage: Stage::HealthFailed, reason: "docker".to_owned(), time: 5 };
+        for version in ["0.9.0", "1.0.0", "2.0.0"] {
+            tries::store(&base, version, record.clone()).unwrap();
+        }
+        let counts = tree.host.path("/efi/slipway/failures");
+        for version in ["0.9.0", "1.0.0", "2.0.0"] {
+            failures::store(&counts, version, &Failures { count: 1, reasons: Vec::new() }).unwrap();
+        }
+        run(&tree.host).unwrap();
+        assert_eq!(tries::versions(&base).unwrap(), ["2.0.0"]);
+        assert_eq!(failures::versions(&counts).unwrap(), ["2.0.0"]);
+        let copies = tree.host.path(tries::TRIES_COPY_DIR);
+        assert_eq!(tries::load(&copies, "2.0.0").unwrap(), [record]);
+        let boot = boot::current(&tree.host).unwrap();
+        assert!(!plan(&tree.host.path("/efi"), &copies, &boot).unwrap().is_stale());
+    }
+}

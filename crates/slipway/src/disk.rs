@@ -1,0 +1,160 @@
+//! `slipway disk`: gives a plain copy of the image an identity of its own and links the disk's partitions.
+//!
+//! Our tools look only at the disk that the running `/usr` is on; with two disks from one image in a machine,
+//! labels and UUIDs in `/dev/disk` could name the other one's partitions.
+
+mod topology;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use anyhow::Context;
+use disk_image::{LogicalBlockSize, Table, Uuid, randomize_identity};
+use rustix::fs::{FlockOperation, flock};
+
+pub use topology::{Disk, UsrSlot};
+
+use crate::durable;
+use crate::host::Host;
+use crate::sealed;
+
+/// Folder of the links `disk`, `esp` and `oem` to the block devices.
+pub const LINKS_DIR: &str = "/run/slipway/disk";
+/// Exists while the disk still has the identity that every copy of the image starts with.
+pub const FACTORY_IDENTITY_FILE: &str = "/run/slipway/factory-disk-identity";
+
+/// Labels of the partitions that get a link of the same name.
+const LINKED_LABELS: [&str; 2] = ["esp", "oem"];
+
+/// Links the partitions and, on a plain copy of the image, makes the disk's identity new.
+///
+/// A disk whose identity cannot be made new is used as it is: the status warns.
+pub fn run(host: &Host) -> anyhow::Result<()> {
+    let disk = topology::usr_disk(host).context("finding the disk that /usr is on")?;
+    if let Err(err) = own_identity(host, &disk) {
+        durable::write(&host.path(FACTORY_IDENTITY_FILE), format!("{err:#}").as_bytes())?;
+        eprintln!("warning: giving the disk its own identity: {err:#}");
+    }
+    link(host, &disk)
+}
+
+/// Returns the slot that the running `/usr` is on, asked of the device.
+pub fn usr_slot(host: &Host) -> anyhow::Result<UsrSlot> {
+    topology::usr_slot(host)
+}
+
+/// Returns a machine with two disks of the image, for tests of other modules.
+#[cfg(test)]
+pub fn two_disks_for_tests() -> crate::host::testing::Tree {
+    topology::tests::two_disks()
+}
+
+fn own_identity(host: &Host, disk: &Disk) -> anyhow::Result<()> {
+    let factory: Uuid = sealed::image(host)?.disk_guid.parse().context("parsing disk_guid of image.json")?;
+    let path = host.path(&format!("/dev/{}", disk.name));
+    let block_size = block_size(disk.logical_block_size)?;
+    let mut dev = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+    let found =
+        Table::read(&mut dev, block_size).with_context(|| format!("reading {}", path.display()))?.disk_guid();
+    if found != factory {
+        return Ok(());
+    }
+    let mut dev = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("opening {}", path.display()))?;
+    // Keeps udev from looking at the partitions meanwhile (https://systemd.io/BLOCK_DEVICE_LOCKING/): what it
+    // read would stay in the partitions' caches, and FAT writes its boot sector back from there.
+    flock(&dev, FlockOperation::LockExclusive).with_context(|| format!("locking {}", path.display()))?;
+    let mut random = File::open("/dev/random").context("opening /dev/random")?;
+    let guid = randomize_identity(&mut dev, block_size, |buf| random.read_exact(buf))
+        .with_context(|| format!("writing {}", path.display()))?;
+    println!("{}: this copy of the image has its own identity now: {guid}", path.display());
+    Ok(())
+}
+
+fn block_size(bytes: u64) -> anyhow::Result<LogicalBlockSize> {
+    match bytes {
+        512 => Ok(LogicalBlockSize::Lb512),
+        4096 => Ok(LogicalBlockSize::Lb4096),
+        found => anyhow::bail!("the disk has blocks of {found} bytes: expected 512 or 4096"),
+    }
+}
+
+fn link(host: &Host, disk: &Disk) -> anyhow::Result<()> {
+    let dir = host.path(LINKS_DIR);
+    fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    replace_link(&dir.join("disk"), &disk.name)?;
+    for label in LINKED_LABELS {
+        if let Some(partition) = disk.partitions.iter().find(|partition| partition.label == label) {
+            replace_link(&dir.join(label), &partition.name)?;
+        }
+    }
+    Ok(())
+}
+
+fn replace_link(path: &Path, device: &str) -> anyhow::Result<()> {
+    durable::remove(path)?;
+    symlink(Path::new("/dev").join(device), path).with_context(|| format!("linking {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::testing::Tree;
+
+    #[test]
+    fn links_the_partitions_of_the_disk_that_usr_is_on() {
+        let tree = topology::tests::two_disks();
+        let disk = topology::usr_disk(&tree.host).unwrap();
+        link(&tree.host, &disk).unwrap();
+        link(&tree.host, &disk).unwrap();
+        let target = |name: &str| fs::read_link(tree.host.path(LINKS_DIR).join(name)).unwrap();
+        assert_eq!(target("disk"), Path::new("/dev/vdb"));
+        assert_eq!(target("esp"), Path::new("/dev/vdb1"));
+        assert_eq!(target("oem"), Path::new("/dev/vdb6"));
+    }
+
+    #[test]
+    fn a_disk_whose_identity_cannot_be_made_new_is_linked_all_the_same() {
+        let tree = topology::tests::two_disks();
+        run(&tree.host).unwrap();
+        assert!(tree.host.path(LINKS_DIR).join("esp").is_symlink());
+        assert!(tree.host.read(FACTORY_IDENTITY_FILE).unwrap().unwrap().contains("image.json"));
+    }
+
+    #[test]
+    fn only_a_plain_copy_gets_a_new_identity() {
+        let tree = topology::tests::two_disks();
+        let factory = "11111111-2222-3333-4444-555555555555";
+        let image = format!(r#"{{"product":"slipway","version":"1.0.0","disk_guid":"{factory}"}}"#);
+        tree.file("/usr/lib/slipway/image.json", image);
+        make_disk(&tree, factory.parse().unwrap());
+        let guid = || {
+            let mut dev = File::open(tree.host.path("/dev/vdb")).unwrap();
+            Table::read(&mut dev, LogicalBlockSize::Lb512).unwrap().disk_guid().to_string()
+        };
+        run(&tree.host).unwrap();
+        let first = guid();
+        assert_ne!(first, factory);
+        run(&tree.host).unwrap();
+        assert_eq!(guid(), first);
+        assert!(!tree.host.path(FACTORY_IDENTITY_FILE).exists());
+    }
+
+    fn make_disk(tree: &Tree, guid: Uuid) {
+        let plan = disk_image::DiskPlan {
+            disk_guid: guid,
+            size_bytes: 8 << 20,
+            block_size: LogicalBlockSize::Lb512,
+            partitions: Vec::new(),
+        };
+        tree.file("/dev/vdb", vec![0; 8 << 20]);
+        let path = tree.host.path("/dev/vdb");
+        let mut dev = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        disk_image::write_table(&mut dev, &plan).unwrap();
+    }
+}

@@ -1,0 +1,100 @@
+//! Why the machine ended up in emergency mode, in one line.
+
+use crate::boot;
+use crate::host::Host;
+use crate::tools;
+
+/// Returns the reason: what our own units left, what is plainly missing, and the units that failed.
+pub fn collect(host: &Host) -> String {
+    let mut reasons = Vec::new();
+    match host.read(boot::INITRD_FAILED_FILE) {
+        Ok(text) => reasons.extend(text),
+        Err(err) => reasons.push(format!("{err:#}")),
+    }
+    if host.in_initrd() {
+        reasons.extend(missing(host));
+    }
+    match tools::systemctl_failed() {
+        Ok(units) => reasons.extend(units.iter().map(|unit| format!("{} failed", unit.unit))),
+        Err(err) => reasons.push(format!("{err:#}")),
+    }
+    if reasons.is_empty() {
+        "no unit failed, but the start did not go on".to_owned()
+    } else {
+        reasons.join("; ")
+    }
+}
+
+/// Names what the initrd waits for and does not have: a device that never appears fails no unit.
+fn missing(host: &Host) -> Option<String> {
+    let root_hash = match host.root_hash() {
+        Ok(root_hash) => root_hash?,
+        Err(err) => return Some(format!("{err:#}")),
+    };
+    let Some((data, verity)) = partition_uuids(&root_hash) else {
+        return Some(format!("usrhash= is no root hash: {root_hash}"));
+    };
+    for (uuid, what) in [(data, "usr"), (verity, "usr verity")] {
+        if !host.path("/dev/disk/by-partuuid").join(&uuid).exists() {
+            return Some(format!("no {what} partition {uuid} for root hash {root_hash}"));
+        }
+    }
+    if !host.path("/dev/mapper/usr").exists() {
+        return Some(format!("the verity device of /usr did not open with root hash {root_hash}"));
+    }
+    if !host.path("/sysroot/usr/lib").exists() {
+        return Some("/usr was not mounted".to_owned());
+    }
+    let mounts = host.read("/proc/self/mountinfo").ok().flatten().unwrap_or_default();
+    let root_mounted = mounts.lines().any(|line| line.split(' ').nth(4) == Some("/sysroot"));
+    (!root_mounted).then(|| "the root file system was not mounted".to_owned())
+}
+
+/// Returns the UUIDs of the slot of a root hash: its first and its last 128 bits.
+fn partition_uuids(root_hash: &str) -> Option<(String, String)> {
+    const UUID_DIGITS: usize = 32;
+    if root_hash.len() < 2 * UUID_DIGITS || !root_hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let digits = root_hash.to_ascii_lowercase();
+    let uuid = |d: &str| format!("{}-{}-{}-{}-{}", &d[..8], &d[8..12], &d[12..16], &d[16..20], &d[20..]);
+    Some((uuid(&digits[..UUID_DIGITS]), uuid(&digits[digits.len() - UUID_DIGITS..])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::testing::Tree;
+
+    const HASH: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABCDEF";
+    const DATA: &str = "/dev/disk/by-partuuid/00112233-4455-6677-8899-aabbccddeeff";
+    const VERITY: &str = "/dev/disk/by-partuuid/01234567-89ab-cdef-0123-456789abcdef";
+
+    #[track_caller]
+    fn check(files: &[&str], expected: &str) {
+        let tree = Tree::new();
+        tree.file("/proc/cmdline", format!("usrhash={HASH}\n"));
+        for file in files {
+            tree.file(file, "1 2 3:4 / /sysroot rw");
+        }
+        assert_eq!(missing(&tree.host).unwrap_or_default(), expected);
+    }
+
+    #[test]
+    fn names_the_first_thing_that_is_missing() {
+        check(&[], &format!("no usr partition 00112233-4455-6677-8899-aabbccddeeff for root hash {HASH}"));
+        let no_verity = "no usr verity partition 01234567-89ab-cdef-0123-456789abcdef for root hash";
+        check(&[DATA], &format!("{no_verity} {HASH}"));
+        check(&[DATA, VERITY], &format!("the verity device of /usr did not open with root hash {HASH}"));
+        check(&[DATA, VERITY, "/dev/mapper/usr"], "/usr was not mounted");
+        let mounted = [DATA, VERITY, "/dev/mapper/usr", "/sysroot/usr/lib/os-release"];
+        check(&mounted, "the root file system was not mounted");
+        check(&[&mounted[..], &["/proc/self/mountinfo"]].concat(), "");
+    }
+
+    #[test]
+    fn a_root_hash_that_is_none_is_said_so() {
+        assert_eq!(partition_uuids("xyz"), None);
+        assert_eq!(partition_uuids(&"g".repeat(64)), None);
+    }
+}

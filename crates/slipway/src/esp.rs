@@ -1,0 +1,94 @@
+//! The EFI system partition: getting at it in any state of the machine, and the boot entries on it.
+//!
+//! Writers mount it privately instead of going through the automount at `/efi`: that works in the initrd, in
+//! emergency mode and while jobs hang, and it is unmounted, so clean, as soon as the writing is done.
+//! A second mount shares the first one's superblock, so both see the same files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use slots::{Counter, EntryName, TRIES_MAX};
+
+use crate::disk;
+use crate::durable;
+use crate::host::{self, Host};
+
+/// Mount point of the ESP in the running system.
+const MOUNT_POINT: &str = "/efi";
+/// Folder of the boot entries, below the ESP's mount point.
+const ENTRIES_DIR: &str = "EFI/Linux";
+/// How long the device of the ESP may take to appear; the initrd waits as long for `/usr`.
+const DEVICE_WAIT: Duration = Duration::from_secs(20);
+
+/// Runs `read` on the mounted ESP, preferring the mount at `/efi` so that looking does not write anything.
+pub fn read<T>(host: &Host, read: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let mounts = host.read("/proc/self/mountinfo")?.unwrap_or_default();
+    let at_efi = mounts.lines().any(|line| line.split(' ').nth(4) == Some(MOUNT_POINT));
+    if !host.is_live() || at_efi { read(&host.path(MOUNT_POINT)) } else { write(host, read) }
+}
+
+/// Mounts the ESP privately, runs `write`, and unmounts it.
+pub fn write<T>(host: &Host, write: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    if !host.is_live() {
+        return write(&host.path(MOUNT_POINT));
+    }
+    let device = device(host).context("finding the EFI system partition")?;
+    let point = PathBuf::from(format!("/run/slipway/esp.{}", std::process::id()));
+    fs::create_dir_all(&point).with_context(|| format!("making {}", point.display()))?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount(&device, &point, "vfat", flags, c"umask=0077")
+        .with_context(|| format!("mounting {} at {}", device.display(), point.display()))?;
+    let res = write(&point);
+    let unmounted =
+        unmount(&point, UnmountFlags::empty()).with_context(|| format!("unmounting {}", point.display()));
+    let value = res?;
+    unmounted?;
+    fs::remove_dir(&point).with_context(|| format!("removing {}", point.display()))?;
+    Ok(value)
+}
+
+/// Returns the entries of `product` in the order in which the loader prefers them; other files are left out.
+pub fn entries(esp: &Path, product: &str) -> anyhow::Result<Vec<EntryName>> {
+    let names = host::sorted_names(&esp.join(ENTRIES_DIR))?;
+    let mut entries: Vec<_> = names.iter().filter_map(|name| EntryName::parse(product, name).ok()).collect();
+    entries.sort_by(slots::boot_order);
+    Ok(entries)
+}
+
+/// Renames a blessed entry so that the boot loader sorts it last: no tries left, `done` tries made.
+pub fn put_last(esp: &Path, entry: &EntryName, done: u32) -> anyhow::Result<EntryName> {
+    let counter = Some(Counter { left: 0, done: Some(done.min(TRIES_MAX)) });
+    let last = EntryName { counter, ..entry.clone() };
+    let dir = esp.join(ENTRIES_DIR);
+    durable::rename(&dir.join(entry.to_string()), &dir.join(last.to_string()))?;
+    Ok(last)
+}
+
+/// Returns the block device of the ESP: the link of slipway-disk.service, or what the boot loader was read from.
+///
+/// The boot loader's variable alone would not do: the first boot gives the partition a new UUID.
+fn device(host: &Host) -> anyhow::Result<PathBuf> {
+    let link = host.path(disk::LINKS_DIR).join("esp");
+    if link.exists() {
+        return Ok(link);
+    }
+    let part_uuid = host
+        .loader_variable("LoaderDevicePartUUID")?
+        .context("the boot loader did not say where it was read from (no LoaderDevicePartUUID)")?;
+    let path = host.path("/dev/disk/by-partuuid").join(part_uuid.to_lowercase());
+    let start = Instant::now();
+    while !path.exists() {
+        anyhow::ensure!(
+            start.elapsed() < DEVICE_WAIT,
+            "{} did not appear within {} s",
+            path.display(),
+            DEVICE_WAIT.as_secs()
+        );
+        sleep(Duration::from_millis(100));
+    }
+    Ok(path)
+}

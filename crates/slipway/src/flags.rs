@@ -1,0 +1,88 @@
+//! The command line: the only file that knows the parser.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::Format;
+use crate::tries::Stage;
+
+/// Shows and steers the host: version, slots, boot entries, health, kernel arguments.
+#[derive(Debug, Parser)]
+#[command(name = "slipway", version, propagate_version = true)]
+pub struct Flags {
+    /// Root of the tree to look at; anything but `/` is a copy in which nothing is mounted or restarted.
+    #[arg(long, global = true, default_value = "/", hide = true)]
+    pub root: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands; those hidden from help are run by units.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show version, slot, boot entry and tries, health, failed units and warnings.
+    ///
+    /// Boot entries and the tries of failed versions are read from the EFI system partition, which takes root.
+    Status(FormatArgs),
+    /// List the packages that this version was built from, with version and licence.
+    Packages(FormatArgs),
+    /// Run the health checks now; exit code 1 and one line each for those that fail.
+    Health(HealthArgs),
+    /// Give this disk its own identity and link its partitions (slipway-disk.service).
+    #[command(hide = true)]
+    Disk,
+    /// Record how far a counted boot came (slipway-try.service).
+    #[command(hide = true)]
+    Stage(StageArgs),
+    /// Fall back or stay up degraded after boot-complete.target failed (slipway-boot-failed.service).
+    #[command(hide = true)]
+    BootFailed,
+    /// Reboot, put this entry last or open a prompt, in place of the emergency shell (emergency.service).
+    #[command(hide = true)]
+    Emergency,
+    /// Mount the overlay at /etc below /sysroot (slipway-etc.service in the initrd).
+    #[command(hide = true)]
+    EtcOverlay,
+    /// Clear the records of tries that no longer matter (slipway-blessed.service).
+    #[command(hide = true)]
+    Blessed,
+    /// Write the login banner (slipway-issue.service).
+    #[command(hide = true)]
+    Issue,
+    /// Apply the console password of the oem partition (slipway-console-password.service).
+    #[command(hide = true)]
+    ConsolePassword,
+}
+
+/// Choice of the output format.
+#[derive(Debug, Args)]
+pub struct FormatArgs {
+    /// Print one JSON document of a documented shape (docs/operating/status.md).
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl FormatArgs {
+    /// Returns the format asked for.
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { Format::Text }
+    }
+}
+
+/// Arguments of `slipway health`.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Wait until the system has started, and record the result for falling back.
+    #[arg(long, hide = true)]
+    pub boot: bool,
+}
+
+/// Arguments of `slipway stage`.
+#[derive(Debug, Args)]
+pub struct StageArgs {
+    /// The stage that this boot has reached.
+    #[arg(value_enum)]
+    pub stage: Stage,
+}

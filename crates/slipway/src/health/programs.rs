@@ -1,0 +1,66 @@
+//! Health check: the programs that the image and the administrator put into `health.d` succeed.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::host::Host;
+use crate::tools;
+
+/// Folders of check programs; of two with one name the later folder's runs, as with unit files.
+const DIRS: [&str; 2] = ["/usr/lib/slipway/health.d", "/etc/slipway/health.d"];
+/// Longest that one program may take.
+const TIMEOUT_SECS: u64 = 60;
+
+/// Runs every program, in order of names; the first that fails is the error.
+pub fn check(host: &Host) -> anyhow::Result<()> {
+    for (name, path) in programs(host)? {
+        tools::health_program(&path, TIMEOUT_SECS).map_err(|err| err.context(name))?;
+    }
+    Ok(())
+}
+
+/// Returns the programs by name. A file that is not executable switches off the one that it hides.
+fn programs(host: &Host) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut programs = BTreeMap::new();
+    for dir in DIRS {
+        for name in host.list(dir)? {
+            programs.insert(name.clone(), host.path(dir).join(name));
+        }
+    }
+    programs.retain(|_, path| {
+        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    });
+    Ok(programs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::testing::Tree;
+    use std::fs;
+
+    fn program(tree: &Tree, path: &str, text: &str, mode: u32) {
+        tree.file(path, text);
+        fs::set_permissions(tree.host.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn the_administrators_program_replaces_the_images() {
+        let tree = Tree::new();
+        program(&tree, "/usr/lib/slipway/health.d/app", "#!/bin/sh\nexit 1\n", 0o755);
+        assert!(check(&tree.host).is_err());
+        program(&tree, "/etc/slipway/health.d/app", "#!/bin/sh\nexit 0\n", 0o755);
+        check(&tree.host).unwrap();
+        program(&tree, "/etc/slipway/health.d/app", "", 0o644);
+        check(&tree.host).unwrap();
+    }
+
+    #[test]
+    fn a_failing_program_is_reported_with_its_name_and_words() {
+        let tree = Tree::new();
+        program(&tree, "/etc/slipway/health.d/10-db", "#!/bin/sh\necho no database\nexit 7\n", 0o755);
+        let err = format!("{:#}", check(&tree.host).unwrap_err());
+        assert_eq!(err, "10-db: running timeout: exit status: 7: no database");
+    }
+}

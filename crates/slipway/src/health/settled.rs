@@ -1,0 +1,107 @@
+//! Waiting until nothing is starting any more, except what waits for the health checks themselves.
+//!
+//! No list of units is needed for that: a waiting job waits for a running one, so when the only running job is
+//! ours, all others wait for us.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::host::Host;
+use crate::tools::{self, Job};
+
+/// Our own unit.
+const OUR_UNIT: &str = "slipway-health.service";
+/// Seconds after the start of user space by which everything must have started: a little before the time that
+/// boot-complete.target has (10 minutes), so that the failure has a text.
+const DEADLINE_SECS: u64 = 570;
+/// Credential that replaces [`DEADLINE_SECS`]; tests hand it in through SMBIOS.
+const DEADLINE_CREDENTIAL: &str = "slipway.health-deadline";
+/// Between two looks. The system counts as settled when two in a row find nothing running.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Waits; an error names what is still starting at the deadline.
+pub fn wait(host: &Host) -> anyhow::Result<()> {
+    let deadline_secs = deadline_secs(host)?;
+    let started_secs = userspace_start_secs()?;
+    let mut quiet = 0;
+    while quiet < 2 {
+        let jobs = tools::systemctl_jobs()?;
+        let running = running(&jobs);
+        quiet = if running.is_empty() { quiet + 1 } else { 0 };
+        let past_secs = monotonic_secs()?.saturating_sub(started_secs);
+        anyhow::ensure!(
+            quiet != 0 || past_secs < deadline_secs,
+            "not finished {past_secs} s after the start of user space: {}",
+            running.join(", ")
+        );
+        sleep(INTERVAL);
+    }
+    Ok(())
+}
+
+/// Returns the units that have jobs running now, for a message.
+pub fn unfinished_jobs() -> anyhow::Result<Vec<String>> {
+    Ok(running(&tools::systemctl_jobs()?))
+}
+
+fn running(jobs: &[Job]) -> Vec<String> {
+    let others = jobs.iter().filter(|job| job.state == "running" && job.unit != OUR_UNIT);
+    others.map(|job| format!("{} ({})", job.unit, job.kind)).collect()
+}
+
+fn deadline_secs(host: &Host) -> anyhow::Result<u64> {
+    let path = format!("/run/credentials/{OUR_UNIT}/{DEADLINE_CREDENTIAL}");
+    match host.read(&path)? {
+        None => Ok(DEADLINE_SECS),
+        Some(text) => text.trim().parse().with_context(|| {
+            format!("reading the credential {DEADLINE_CREDENTIAL}: `{}` is no number", text.trim())
+        }),
+    }
+}
+
+/// Returns when the system's own PID 1 started, in seconds of the monotonic clock.
+fn userspace_start_secs() -> anyhow::Result<u64> {
+    const PROPERTY: &str = "UserspaceTimestampMonotonic";
+    let properties = tools::systemctl_show("", &[PROPERTY])?;
+    let micros = properties.get(PROPERTY).and_then(|value| value.parse::<u64>().ok());
+    Ok(micros.with_context(|| format!("reading {PROPERTY} of the service manager"))? / 1_000_000)
+}
+
+fn monotonic_secs() -> anyhow::Result<u64> {
+    u64::try_from(clock_gettime(ClockId::Monotonic).tv_sec).context("reading the monotonic clock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::testing::Tree;
+
+    fn job(unit: &str, state: &str) -> Job {
+        Job { unit: unit.to_owned(), kind: "start".to_owned(), state: state.to_owned() }
+    }
+
+    #[test]
+    fn jobs_that_wait_and_our_own_do_not_count() {
+        let jobs = [
+            job("slipway-health.service", "running"),
+            job("boot-complete.target", "waiting"),
+            job("multi-user.target", "waiting"),
+        ];
+        assert_eq!(running(&jobs), Vec::<String>::new());
+        assert_eq!(running(&[job("hang.service", "running")]), ["hang.service (start)"]);
+    }
+
+    #[test]
+    fn a_credential_replaces_the_deadline() {
+        let tree = Tree::new();
+        assert_eq!(deadline_secs(&tree.host).unwrap(), DEADLINE_SECS);
+        let path = "/run/credentials/slipway-health.service/slipway.health-deadline";
+        tree.file(path, "40\n");
+        assert_eq!(deadline_secs(&tree.host).unwrap(), 40);
+        tree.file(path, "soon");
+        assert!(deadline_secs(&tree.host).is_err());
+    }
+}

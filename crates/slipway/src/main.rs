@@ -1,0 +1,59 @@
+//! `slipway`: what a machine tells about itself, and what starts it, counts its tries and falls back.
+//!
+//! One binary for the running system and the initrd.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod blessed;
+mod boot;
+mod boot_failed;
+mod console_password;
+mod disk;
+mod durable;
+mod emergency;
+mod esp;
+mod etc_overlay;
+mod failures;
+mod fallback;
+mod flags;
+mod health;
+mod host;
+mod issue;
+mod packages;
+mod report;
+mod sealed;
+mod stage;
+mod status;
+mod tools;
+mod tries;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::flags::{Command, Flags};
+use crate::host::Host;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let host = Host::new(flags.root);
+    let res = match flags.command {
+        Command::Status(args) => status::run(&host, args.format()),
+        Command::Packages(args) => packages::run(&host, args.format()),
+        Command::Health(args) => health::run(&host, args.boot),
+        Command::Disk => disk::run(&host),
+        Command::Stage(args) => stage::run(&host, args.stage),
+        Command::BootFailed => boot_failed::run(&host),
+        Command::Emergency => emergency::run(&host),
+        Command::EtcOverlay => etc_overlay::run(&host),
+        Command::Blessed => blessed::run(&host),
+        Command::Issue => issue::run(&host),
+        Command::ConsolePassword => console_password::run(&host),
+    };
+    match res {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
