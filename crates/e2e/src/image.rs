@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use disk_image::{SlotIdentity, Uuid};
 use serde::Deserialize;
+use slots::{EntryName, SlotLabel, Version, part_uuids};
 
 /// One build's outputs.
 #[derive(Debug, Clone)]
 pub struct Image {
+    /// Name of the product.
+    pub product: String,
     /// Version, as on the machine.
-    pub version: String,
+    pub version: Version,
     /// Root hash of `/usr`, hexadecimal.
     pub root_hash: String,
     /// The disk image.
@@ -50,24 +53,39 @@ impl Image {
                 path.display()
             );
         }
-        Ok(Self { version, root_hash, raw, uki, usr, verity })
+        let version = version.parse().with_context(|| format!("parsing {}", manifest.display()))?;
+        Ok(Self { product, version, root_hash, raw, uki, usr, verity })
     }
 
     /// Returns labels and UUIDs of the slot that holds it.
     pub fn identity(&self) -> anyhow::Result<SlotIdentity> {
         let hash =
-            u256(&self.root_hash).with_context(|| format!("parsing root hash `{}`", self.root_hash))?;
+            root_hash(&self.root_hash).with_context(|| format!("parsing root hash `{}`", self.root_hash))?;
+        let (usr, verity) = part_uuids(&hash);
         Ok(SlotIdentity {
-            usr_label: format!("usr_{}", self.version),
-            verity_label: format!("usr_{}_verity", self.version),
-            usr_uuid: Uuid::from_u128(hash.0),
-            verity_uuid: Uuid::from_u128(hash.1),
+            usr_label: SlotLabel::Usr(self.version.clone()).to_string(),
+            verity_label: SlotLabel::Verity(self.version.clone()).to_string(),
+            usr_uuid: Uuid::from_bytes(usr.0),
+            verity_uuid: Uuid::from_bytes(verity.0),
         })
+    }
+
+    /// Returns the name of its entry without tries to count.
+    pub fn blessed_entry(&self) -> String {
+        EntryName::blessed(&self.product, self.version.clone()).to_string()
+    }
+
+    /// Returns the name of its entry with `left` tries.
+    pub fn counted_entry(&self, left: u32) -> String {
+        EntryName::counted(&self.product, self.version.clone(), left).to_string()
     }
 }
 
-fn u256(hex: &str) -> Option<(u128, u128)> {
-    let (high, low) = hex.split_at_checked(32)?;
-    // What is no hexadecimal number has no value.
-    Some((u128::from_str_radix(high, 16).ok()?, u128::from_str_radix(low, 16).ok()?))
+fn root_hash(hex: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    for (index, byte) in hash.iter_mut().enumerate() {
+        // What is no hexadecimal number has no value.
+        *byte = u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    (hex.len() == 64).then_some(hash)
 }

@@ -11,7 +11,7 @@ use crate::lab::Lab;
 use crate::offline::Disk;
 
 /// Tries of an update's entry.
-const TRIES: usize = 3;
+const TRIES: u32 = 3;
 /// Seconds that the start may take before the health checks call it hanging; the product has ten minutes.
 const HEALTH_DEADLINE_SECS: u32 = 150;
 /// For one try to boot, fail, and reset the machine.
@@ -31,7 +31,7 @@ pub fn counted_bad_block(lab: &Lab) -> anyhow::Result<()> {
     let next = lab.next_image()?;
     let guest = changed_guest(lab)?;
     let mut disk = Disk::open(guest.home())?;
-    let usr = disk.install(next, &counted(next))?;
+    let usr = disk.install(next, &next.counted_entry(TRIES))?;
     disk.corrupt_file(guest.home().sandbox(), next, usr, "/sbin/dockerd")?;
     drop(disk);
     lab.say("installed the next version, counted, with a corrupted block of dockerd");
@@ -43,8 +43,8 @@ pub fn counted_wrong_root_hash(lab: &Lab) -> anyhow::Result<()> {
     let next = lab.next_image()?;
     let guest = changed_guest(lab)?;
     let mut disk = Disk::open(guest.home())?;
-    disk.install(next, &counted(next))?;
-    disk.break_root_hash(next, &counted(next))?;
+    disk.install(next, &next.counted_entry(TRIES))?;
+    disk.break_root_hash(next, &next.counted_entry(TRIES))?;
     drop(disk);
     lab.say("installed the next version, counted, with a wrong root hash");
     short_device_wait(&guest);
@@ -56,9 +56,9 @@ pub fn counted_hanging_unit(lab: &Lab) -> anyhow::Result<()> {
     let next = lab.next_image()?;
     let guest = lab.editable_guest("one")?;
     guest.boot()?;
-    install_hanging_unit(&guest, &next.version)?;
+    install_hanging_unit(&guest, &next.version.to_string())?;
     guest.power_off()?;
-    Disk::open(guest.home())?.install(next, &counted(next))?;
+    Disk::open(guest.home())?.install(next, &next.counted_entry(TRIES))?;
     lab.say("installed the next version, counted, with a hanging unit");
     short_health_wait(&guest);
     falls_back(lab, &guest, next, "hanging.service")
@@ -81,7 +81,7 @@ pub fn blessed_bad_block(lab: &Lab) -> anyhow::Result<()> {
 pub fn blessed_hanging_unit(lab: &Lab) -> anyhow::Result<()> {
     let guest = lab.guest("one")?;
     guest.boot()?;
-    install_hanging_unit(&guest, &lab.setup.image.version)?;
+    install_hanging_unit(&guest, &lab.setup.image.version.to_string())?;
     guest.power_off()?;
     short_health_wait(&guest);
     guest.boot()?;
@@ -92,8 +92,7 @@ pub fn blessed_hanging_unit(lab: &Lab) -> anyhow::Result<()> {
 pub fn blessed_wrong_root_hash(lab: &Lab) -> anyhow::Result<()> {
     let guest = lab.editable_guest("one")?;
     let image = &lab.setup.image;
-    let entry = format!("slipway_{}.efi", image.version);
-    Disk::open(guest.home())?.break_root_hash(image, &entry)?;
+    Disk::open(guest.home())?.break_root_hash(image, &image.blessed_entry())?;
     short_device_wait(&guest);
     guest.power_on()?;
     lab.check("two failures reboot", || {
@@ -122,10 +121,6 @@ fn changed_guest(lab: &Lab) -> anyhow::Result<std::rc::Rc<Guest>> {
     Ok(guest)
 }
 
-fn counted(next: &Image) -> String {
-    format!("slipway_{}+{TRIES}.efi", next.version)
-}
-
 fn short_device_wait(guest: &Guest) {
     guest.configure(|machine| machine.cmdline_extra.push("systemd.default_device_timeout_sec=20".to_owned()));
 }
@@ -150,32 +145,33 @@ fn install_hanging_unit(guest: &Guest, version: &str) -> anyhow::Result<()> {
 
 /// Powers on, and follows the tries of `next` until the first version runs again.
 fn falls_back(lab: &Lab, guest: &Guest, next: &Image, reason: &str) -> anyhow::Result<()> {
+    let tries = usize::try_from(TRIES)?;
     guest.power_on()?;
     lab.check("every try ends in a reset", || {
-        for reset in 1..=TRIES {
+        for reset in 1..=tries {
             guest.wait_resets(reset, TRY)?;
             lab.say(&format!("reset {reset}"));
         }
         Ok(())
     })?;
     guest.wait_login(BOOT)?;
-    lab.check("the first version runs again", || runs(guest, &lab.setup.image.version))?;
+    lab.check("the first version runs again", || runs(guest, &lab.setup.image))?;
     lab.check("it settles and is not reset again", || {
         let state = guest.settled()?;
         ensure!(state == "running", "the system is {state}");
         let resets = guest.resets()?;
-        ensure!(resets == TRIES, "{resets} resets");
+        ensure!(resets == tries, "{resets} resets");
         Ok(())
     })?;
     lab.check("the failed entry has no tries left", || {
         let names = guest.root("ls /efi/EFI/Linux")?;
-        let expected = format!("slipway_{}+0-{TRIES}.efi", next.version);
+        let expected = format!("{}_{}+0-{TRIES}.efi", next.product, next.version);
         ensure!(names.lines().any(|name| name == expected), "no {expected} among {names}");
         Ok(())
     })?;
     lab.check("status says which version failed and why", || {
         let status = guest.root("slipway status")?;
-        ensure!(status.contains(&next.version) && status.contains(reason), "{status}");
+        ensure!(status.contains(&next.version.to_string()) && status.contains(reason), "{status}");
         Ok(())
     })
 }

@@ -104,7 +104,7 @@ fn status(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     let text = guest.root("slipway status --json")?;
     let status: serde_json::Value = serde_json::from_str(&text).context("parsing the status")?;
     let image = &lab.setup.image;
-    for expected in [&image.version, &image.root_hash] {
+    for expected in [&image.version.to_string(), &image.root_hash] {
         ensure!(text.contains(expected.as_str()), "no {expected} in {status}");
     }
     Ok(())
@@ -124,7 +124,7 @@ fn core(guest: &Guest) -> anyhow::Result<()> {
 fn banner(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     let print = guest.sh("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d\" \" -f2")?;
     let console = guest.console()?;
-    for expected in [&lab.setup.image.version, &print] {
+    for expected in [&lab.setup.image.version.to_string(), &print] {
         ensure!(console.contains(expected.as_str()), "no {expected} on the console");
     }
     Ok(())

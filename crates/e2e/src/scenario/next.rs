@@ -3,6 +3,7 @@
 use anyhow::ensure;
 
 use crate::guest::Guest;
+use crate::image::Image;
 use crate::lab::Lab;
 use crate::offline::Disk;
 
@@ -19,10 +20,10 @@ pub fn user_and_unit(lab: &Lab) -> anyhow::Result<()> {
     let absent = guest.try_root(&format!("getent passwd {ADDED}"))?;
     ensure!(absent.status != 0, "the first version has the user already: {}", absent.stdout);
     guest.power_off()?;
-    Disk::open(guest.home())?.install(next, &format!("slipway_{}.efi", next.version))?;
+    Disk::open(guest.home())?.install(next, &next.blessed_entry())?;
     lab.say("installed the next version in slot B");
     guest.boot()?;
-    lab.check("the next version runs", || runs(&guest, &next.version))?;
+    lab.check("the next version runs", || runs(&guest, next))?;
     lab.check("its system user is there with its fixed number", || {
         let user = guest.sh(&format!("getent passwd {ADDED}"))?;
         ensure!(user.starts_with(&format!("{ADDED}:x:987:")), "{user}");
@@ -44,8 +45,8 @@ pub fn user_and_unit(lab: &Lab) -> anyhow::Result<()> {
 }
 
 /// Fails when another version runs.
-pub fn runs(guest: &Guest, version: &str) -> anyhow::Result<()> {
+pub fn runs(guest: &Guest, image: &Image) -> anyhow::Result<()> {
     let found = guest.sh(". /usr/lib/os-release; echo $IMAGE_VERSION")?;
-    ensure!(found == version, "version {found} runs, not {version}");
+    ensure!(found == image.version.to_string(), "version {found} runs, not {}", image.version);
     Ok(())
 }
