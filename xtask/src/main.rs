@@ -1,2 +1,53 @@
-//! Under construction.
-fn main() {}
+//! `cargo xtask`: builds, runs and checks the Slipway image. `cargo xtask help` lists the commands.
+
+mod accounts;
+mod cache;
+mod command;
+mod contents;
+mod ctx;
+mod definition;
+mod durable;
+mod elf;
+mod flags;
+mod hash;
+mod identity;
+mod inputs;
+mod keyed;
+mod keys;
+mod licences;
+mod lock;
+mod log;
+mod manifest;
+mod mirror;
+mod ownership;
+mod pipeline;
+mod stage;
+mod tools;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let flags = flags::Xtask::parse();
+    match run(flags) {
+        Ok(code) => code,
+        Err(err) => {
+            log::report(&err);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
+    let ctx = ctx::Ctx::new(flags.verbose)?;
+    match flags.command {
+        flags::Command::BuildImage(args) => command::build_image::run(&ctx, &args),
+        flags::Command::Lock(args) => command::lock::run(&ctx, &args),
+        flags::Command::Run(args) => command::run::run(&ctx, &args),
+        // The exit code is that of the command in the machine.
+        flags::Command::Ssh(args) => return command::ssh::run(&ctx, &args),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}

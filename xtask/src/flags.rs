@@ -1,0 +1,132 @@
+//! The command line: every command is a struct, nothing else parses arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Builds, runs and checks the Slipway image.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+pub struct Xtask {
+    /// Show the output of the programs that are run (otherwise it is kept in target/log)
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One command each; the file of the same name below `command/` runs it.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the bootable disk image
+    BuildImage(BuildImage),
+    /// Refresh the locked inputs and show the difference
+    Lock(Lock),
+    /// Boot the newest image in a virtual machine
+    Run(Run),
+    /// Log in to the running virtual machine, or run a command in it
+    Ssh(Ssh),
+}
+
+/// Arguments of `lock`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Lock {
+    /// Base URL below which debian/ and debian-security/ lie [env: SLIPWAY_MIRROR]
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+}
+
+/// Arguments of `build-image`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct BuildImage {
+    /// Version of the image: N.N.N or N.N.N~word.N [default: the workspace's version]
+    #[arg(long, value_name = "V")]
+    pub version: Option<slots::Version>,
+    /// Folder for the image and what belongs to it [default: target/image]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Folder with the public keys that the image trusts [default: the committed INSECURE development pair]
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+    /// Leave out an optional package group (may be given several times)
+    #[arg(long, value_name = "GROUP")]
+    pub without: Vec<String>,
+    /// A further folder laid over /usr after those of overlays/ (may be given several times)
+    #[arg(long, value_name = "DIR")]
+    pub overlay: Vec<PathBuf>,
+    /// Disk image formats to write beside the raw one
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
+    pub format: Vec<Format>,
+    #[command(flatten)]
+    pub inputs: Inputs,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Clone, Debug)]
+pub struct Run {
+    /// Disk image to boot [default: the newest in target/image]
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// Leave the terminal alone; the console goes to a file
+    #[arg(long)]
+    pub headless: bool,
+    /// Number of processors
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub cpus: u32,
+    /// Memory in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(256..))]
+    pub memory: u32,
+    /// What runs the guest's instructions; `auto` tries a tiny guest under KVM
+    #[arg(long, value_enum, default_value_t = Accel::Auto)]
+    pub accel: Accel,
+    /// Keep the disk, and use it again the next time
+    #[arg(long)]
+    pub keep: bool,
+    #[command(flatten)]
+    pub inputs: Inputs,
+}
+
+/// What runs a guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Accel {
+    /// KVM where it runs a guest, else software emulation.
+    Auto,
+    /// The processor.
+    Kvm,
+    /// Software emulation.
+    Tcg,
+}
+
+/// Arguments of `ssh`.
+#[derive(Args, Clone, Debug)]
+pub struct Ssh {
+    /// Which machine, when several are running
+    #[arg(long, value_name = "NAME")]
+    pub vm: Option<String>,
+    /// Command to run instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// Where the locked packages may come from.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Inputs {
+    /// Refuse to build when a locked file is gone or the lock is older than the definition
+    #[arg(long)]
+    pub locked: bool,
+    /// Use only what the cache holds
+    #[arg(long)]
+    pub offline: bool,
+    /// Base URL below which debian/ and debian-security/ lie [env: SLIPWAY_MIRROR]
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+}
+
+/// Disk image formats beside raw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Sparse raw image, always written.
+    Raw,
+    /// QEMU copy-on-write image.
+    Qcow2,
+}

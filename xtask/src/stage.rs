@@ -1,0 +1,13 @@
+//! The stages of the pipeline, one file each. Stages never call each other: `pipeline.rs` wires them.
+
+pub mod agents;
+pub mod disk;
+pub mod fetch;
+pub mod initrd;
+pub mod modules;
+pub mod owners;
+pub mod publish;
+pub mod rootfs;
+pub mod tools;
+pub mod uki;
+pub mod usr;

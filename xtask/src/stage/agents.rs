@@ -1,0 +1,173 @@
+//! Stage `agents`: our programs of the machine, compiled so that the folder and the user leave no trace.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::ctx::Ctx;
+use crate::hash::Key;
+use crate::keyed::{self, Timing};
+
+const VERSION: u32 = 1;
+
+/// Packages of the workspace whose program of the same name ships.
+const AGENTS: &[&str] = &["slipway"];
+
+/// What the programs have to run on.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// Version of the image's C library, such as `2.41`.
+    pub glibc: &'a str,
+    /// Version of compiler and linker, by name.
+    pub toolchain: &'a BTreeMap<String, String>,
+}
+
+/// The programs.
+#[derive(Debug)]
+pub struct Output {
+    /// Name to file.
+    pub binaries: BTreeMap<String, PathBuf>,
+    /// Key of this output.
+    pub key: String,
+    /// For the build report.
+    pub timing: Timing,
+}
+
+/// Compiles, copies, and checks that no program needs a newer C library than the image has.
+pub fn run(ctx: &Ctx, input: &Input<'_>) -> anyhow::Result<Output> {
+    let mut key = Key::new("agents", VERSION);
+    key.add("glibc", input.glibc.as_bytes());
+    for (name, version) in input.toolchain {
+        key.add(name, version.as_bytes());
+    }
+    for name in ["Cargo.toml", "Cargo.lock"] {
+        key.add_path(name, &ctx.repo.join(name))?;
+    }
+    for (name, path) in crate::hash::sorted_dir(&ctx.repo.join("crates"))? {
+        // Tests and their data do not change what ships.
+        for part in ["Cargo.toml", "src"] {
+            key.add_path(&format!("{name}/{part}"), &path.join(part))?;
+        }
+    }
+    let key = key.finish();
+    let (dir, timing) = keyed::run(ctx, "agents", &key, |work| {
+        let built = compile(ctx)?;
+        for name in AGENTS {
+            let from = built.join(name);
+            check_glibc(&from, input.glibc)?;
+            fs::copy(&from, work.join(name)).with_context(|| format!("copying {}", from.display()))?;
+        }
+        Ok(())
+    })?;
+    let binaries = AGENTS.iter().map(|name| ((*name).to_owned(), dir.join(name))).collect();
+    Ok(Output { binaries, key, timing })
+}
+
+/// Names and versions of what compiles the programs.
+pub fn toolchain() -> anyhow::Result<BTreeMap<String, String>> {
+    let rustc = output(Command::new(rustc()).arg("-vV"))?;
+    let linker = output(Command::new("cc").arg("-Wl,--version"))
+        .or_else(|_| output(Command::new("cc").arg("--version")))?;
+    let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    Ok(BTreeMap::from([("rustc".to_owned(), first(&rustc)), ("linker".to_owned(), first(&linker))]))
+}
+
+fn compile(ctx: &Ctx) -> anyhow::Result<PathBuf> {
+    let target = ctx.target.join("agents");
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+        .context("finding cargo's home folder: set CARGO_HOME or HOME")?;
+    let sysroot = output(Command::new(rustc()).args(["--print", "sysroot"]))?;
+    let remap = [
+        (ctx.repo.as_path(), "/slipway"),
+        (cargo_home.as_path(), "/cargo"),
+        (Path::new(sysroot.trim()), "/rust"),
+    ];
+    let flags: Vec<_> =
+        remap.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(&ctx.repo).args(["build", "--release", "--locked"]);
+    for agent in AGENTS {
+        command.args(["--package", agent]);
+    }
+    // What cargo gave to this program is not for the inner build.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_") && name_text != "CARGO_HOME" || name_text == "RUSTFLAGS" {
+            command.env_remove(&name);
+        }
+    }
+    command
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .stdin(Stdio::null());
+    if ctx.log.verbose() {
+        let status = command.status().context("starting cargo")?;
+        anyhow::ensure!(status.success(), "compiling the agents failed; the compiler's words are above");
+    } else {
+        let out = command.output().context("starting cargo")?;
+        if !out.status.success() {
+            bail!("compiling the agents failed:\n{}", String::from_utf8_lossy(&out.stderr).trim());
+        }
+    }
+    Ok(target.join("release"))
+}
+
+/// Fails when the program was linked against symbols that the image's C library lacks.
+fn check_glibc(program: &Path, glibc: &str) -> anyhow::Result<()> {
+    let bytes = fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+    let has = parse_version(glibc).with_context(|| format!("reading the C library's version `{glibc}`"))?;
+    let needed = crate::elf::needed_versions(&bytes)
+        .with_context(|| format!("reading {}", program.display()))?
+        .into_iter()
+        .filter_map(|name| parse_version(name.strip_prefix("GLIBC_")?))
+        .max();
+    match needed {
+        Some(needed) if needed > has => bail!(
+            "{} needs glibc {}.{}, the image has {glibc}: build on a system that is not newer than the image",
+            program.display(),
+            needed.0,
+            needed.1
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split(['.', '-', '+']).map(str::parse);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+fn rustc() -> std::ffi::OsString {
+    std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+}
+
+fn output(command: &mut Command) -> anyhow::Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let out = command.stdin(Stdio::null()).output().with_context(|| format!("starting {name}"))?;
+    anyhow::ensure!(out.status.success(), "{name} failed: {}", String::from_utf8_lossy(&out.stderr).trim());
+    String::from_utf8(out.stdout).with_context(|| format!("reading what {name} printed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(parse_version("2.4") < parse_version("2.41-12+deb13u5"));
+        assert_eq!(parse_version("x"), None);
+    }
+
+    #[test]
+    fn refuses_a_program_that_needs_a_newer_c_library() {
+        let own = std::env::current_exe().unwrap();
+        check_glibc(&own, "99.0").unwrap();
+        let err = check_glibc(&own, "2.0").unwrap_err();
+        assert!(err.to_string().contains("the image has 2.0"), "{err}");
+    }
+}

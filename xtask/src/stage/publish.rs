@@ -1,0 +1,181 @@
+//! Stage `manifest`: the outputs under their final names, with the build manifest and the link `latest`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+
+use crate::ctx::Ctx;
+use crate::definition::{Budget, Definition};
+use crate::flags::Format;
+use crate::keyed::{Timing, human};
+use crate::lock::Lock;
+use crate::manifest::{Artifact, Manifest};
+use crate::stage::{disk, uki, usr};
+use crate::tools::Tools;
+use crate::{durable, hash};
+
+/// Everything that a build made.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// The image definition.
+    pub definition: &'a Definition,
+    /// Packages of the image.
+    pub lock: &'a Lock,
+    /// Version of the image.
+    pub version: &'a slots::Version,
+    /// Groups that were left out.
+    pub without: &'a [String],
+    /// Whether the trusted keys are the development pair.
+    pub insecure_keys: bool,
+    /// Compiler and linker.
+    pub toolchain: &'a BTreeMap<String, String>,
+    /// The sealed `/usr`.
+    pub usr: &'a usr::Output,
+    /// The kernel image.
+    pub uki: &'a uki::Output,
+    /// The disk image.
+    pub disk: &'a disk::Output,
+    /// Where it all goes.
+    pub out: &'a Path,
+    /// Further formats of the disk image.
+    pub formats: &'a [Format],
+}
+
+/// Where the manifest and the image are.
+#[derive(Debug)]
+pub struct Output {
+    /// `slipway_<v>.manifest.json`
+    pub manifest: PathBuf,
+    /// `slipway_<v>.raw`
+    pub raw: PathBuf,
+}
+
+/// Checks the budgets, places the files, then writes the manifest that vouches for them.
+pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Output> {
+    let definition = input.definition;
+    let product = &definition.product.value;
+    let stem = format!("{product}_{}", input.version);
+    let full = input.without.is_empty();
+    check_budget("usr", &input.usr.image, &definition.budgets.usr, full)?;
+    check_budget("uki", &input.uki.uki, &definition.budgets.uki, full)?;
+    fs::create_dir_all(input.out).with_context(|| format!("creating {}", input.out.display()))?;
+
+    let mut artifacts = BTreeMap::new();
+    for (role, from, suffix) in [
+        ("uki", &input.uki.uki, "efi"),
+        ("usr", &input.usr.image, "usr.erofs"),
+        ("verity", &input.usr.verity, "usr.verity"),
+    ] {
+        let file = format!("{stem}.{suffix}");
+        place(from, &input.out.join(&file), durable::link_or_copy)?;
+        let (sha256, size) = hash::of_file(from)?;
+        artifacts.insert(role.to_owned(), Artifact { file, size, sha256 });
+    }
+    let raw = input.out.join(format!("{stem}.raw"));
+    // A copy: whoever boots the raw file writes to it, and the stage's output must stay as it is.
+    place(&input.disk.raw, &raw, copy)?;
+    artifacts.insert(
+        "raw".to_owned(),
+        Artifact {
+            file: format!("{stem}.raw"),
+            size: input.disk.facts.size,
+            sha256: input.disk.facts.sha256.clone(),
+        },
+    );
+    if input.formats.contains(&Format::Qcow2) {
+        let temporary = input.out.join(format!(".tmp-{stem}.qcow2"));
+        durable::remove_if_there(&temporary)?;
+        tools.qemu_img_convert(&raw, &temporary)?;
+        let to = input.out.join(format!("{stem}.qcow2"));
+        fs::rename(&temporary, &to).with_context(|| format!("renaming to {}", to.display()))?;
+    }
+    let facts = input.usr.facts.clone();
+    let manifest = Manifest {
+        product: product.clone(),
+        version: input.version.to_string(),
+        root_hash: facts.root_hash,
+        salt: facts.salt,
+        usr_blocks: facts.usr_blocks,
+        artifacts,
+        packages: facts.packages,
+        special_files: facts.special_files,
+        lock_sha256: hash::of_bytes(input.lock.text().as_bytes()),
+        commit: commit(&ctx.repo),
+        toolchain: input.toolchain.clone(),
+        build_time: input.lock.time,
+        insecure_keys: input.insecure_keys,
+        partitions: input.disk.facts.partitions.clone(),
+        contents: facts.contents,
+    };
+    let path = input.out.join(format!("{stem}.manifest.json"));
+    durable::write(&path, format!("{}\n", serde_json::to_string_pretty(&manifest)?).as_bytes())?;
+    link_latest(input.out, &format!("{stem}.manifest.json"))?;
+    Ok(Output { manifest: path, raw })
+}
+
+/// Writes `build-report.json`: each stage's time, outcome and length. Not part of the reproducible outputs.
+pub fn report(out: &Path, timings: &[Timing]) -> anyhow::Result<()> {
+    durable::write(&out.join("build-report.json"), &serde_json::to_vec_pretty(timings)?)
+}
+
+fn check_budget(name: &str, path: &Path, budget: &Budget, full: bool) -> anyhow::Result<()> {
+    let len = fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len();
+    let (field, limit) = if full { ("full", budget.full.0) } else { ("bare", budget.bare.0) };
+    anyhow::ensure!(
+        len <= limit,
+        "image/image.yaml: budgets.{name}.{field} is {}, the build made {}: prune more or raise it",
+        human(limit),
+        human(len)
+    );
+    Ok(())
+}
+
+/// Puts a file in place unless the same one is there.
+fn place(from: &Path, to: &Path, put: fn(&Path, &Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let of = |path: &Path| -> Option<(u64, std::time::SystemTime)> {
+        let meta = fs::metadata(path).ok()?;
+        Some((meta.len(), meta.modified().ok()?))
+    };
+    if of(from).is_some() && of(from) == of(to) {
+        return Ok(());
+    }
+    put(from, to)
+}
+
+/// Copies sparse and keeps the modification time, by which the next build knows the copy.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let name = to.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let temporary = to.with_file_name(format!(".tmp-{name}"));
+    durable::copy_sparse(from, &temporary).with_context(|| format!("copying to {}", temporary.display()))?;
+    let modified = fs::metadata(from)?.modified()?;
+    File::options().write(true).open(&temporary)?.set_modified(modified)?;
+    fs::rename(&temporary, to).with_context(|| format!("renaming to {}", to.display()))
+}
+
+fn link_latest(out: &Path, target: &str) -> anyhow::Result<()> {
+    let link = out.join("latest");
+    if fs::read_link(&link).is_ok_and(|found| found == Path::new(target)) {
+        return Ok(());
+    }
+    let temporary = out.join(".tmp-latest");
+    durable::remove_if_there(&temporary)?;
+    std::os::unix::fs::symlink(target, &temporary).context("making the link `latest`")?;
+    fs::rename(&temporary, &link).context("making the link `latest`")
+}
+
+/// The checkout's commit; `unknown` outside of git, which a source archive is.
+fn commit(repo: &Path) -> String {
+    let git = |args: &[&str]| -> Option<String> {
+        let mut command = Command::new("git");
+        let out = command.arg("-C").arg(repo).args(args).stdin(Stdio::null()).output().ok()?;
+        out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    };
+    match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"])) {
+        (Some(commit), Some(changes)) if changes.is_empty() => commit,
+        (Some(commit), _) => format!("{commit}-dirty"),
+        (None, _) => "unknown".to_owned(),
+    }
+}

@@ -1,0 +1,251 @@
+//! Every program of the tools tree that the build runs, one function each.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use vm::sandbox::Sandbox;
+use xshell::cmd;
+
+use crate::ctx::Ctx;
+
+/// How much of a failed program's output the error shows.
+const TAIL: u64 = 1024;
+
+/// A tools tree and the way to run its programs without network.
+#[derive(Debug)]
+pub struct Tools<'a> {
+    ctx: &'a Ctx,
+    tree: PathBuf,
+}
+
+/// What mkosi is told.
+#[derive(Debug)]
+pub struct Mkosi<'a> {
+    /// Folder with mkosi.conf.
+    pub config: &'a Path,
+    /// Everything that mkosi writes lies below it: one file system, so that nothing is copied.
+    pub work: &'a Path,
+    /// Folder with the packages to install from.
+    pub packages: &'a Path,
+    /// Names of the packages.
+    pub names: &'a [&'a str],
+    /// Clamps file times, seconds since 1970.
+    pub epoch: u64,
+}
+
+/// What goes into the unified kernel image.
+#[derive(Debug)]
+pub struct Uki<'a> {
+    /// PE stub of systemd.
+    pub stub: &'a Path,
+    /// Kernel.
+    pub linux: &'a Path,
+    /// Initramfs.
+    pub initrd: &'a Path,
+    /// Early cpio with CPU microcode.
+    pub microcode: Option<&'a Path>,
+    /// File with os-release text.
+    pub os_release: &'a Path,
+    /// Kernel release.
+    pub uname: &'a str,
+    /// Command line.
+    pub cmdline: &'a str,
+    /// Output.
+    pub out: &'a Path,
+}
+
+impl<'a> Tools<'a> {
+    /// Programs of the tree at `tree`.
+    pub fn new(ctx: &'a Ctx, tree: PathBuf) -> Self {
+        Self { ctx, tree }
+    }
+
+    /// Folder of the tree.
+    pub fn tree(&self) -> &Path {
+        &self.tree
+    }
+
+    /// Fails when programs cannot be started here, and says what to enable.
+    pub fn probe(&self) -> anyhow::Result<()> {
+        Ok(self.sandbox().probe()?)
+    }
+
+    /// Assembles the packages into `work/out/rootfs`.
+    pub fn mkosi(&self, args: &Mkosi<'_>) -> anyhow::Result<()> {
+        let Mkosi { config, work, packages, names, epoch } = args;
+        for dir in ["out", "workspace", "cache"] {
+            let dir = work.join(dir);
+            std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+        }
+        let (out, workspace, cache) = (work.join("out"), work.join("workspace"), work.join("cache"));
+        let packages_args = names.iter().flat_map(|name| ["--package", name]);
+        let sandbox = self
+            .sandbox()
+            .ro_bind(config.to_path_buf())
+            .ro_bind(packages.to_path_buf())
+            .bind(work.to_path_buf())
+            .setenv("SOURCE_DATE_EPOCH", epoch.to_string())
+            .chdir(config.to_path_buf());
+        let argv = sandbox.argv("mkosi".as_ref());
+        let (program, argv) = split(&argv)?;
+        let sh = shell()?;
+        let cmd = cmd!(
+            sh,
+            "{program} {argv...} --directory {config} --output-directory {out} --workspace-directory {workspace}
+             --cache-directory {cache} --package-cache-dir {cache} --package-directory {packages}
+             {packages_args...} build"
+        );
+        self.run_logged("mkosi", in_sandbox(cmd.into(), &sandbox))
+    }
+
+    /// Starts mkfs.erofs, which reads a tar stream; `feed` writes it.
+    pub fn mkfs_erofs(
+        &self,
+        out: &Path,
+        epoch: u64,
+        uuid: &str,
+        feed: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let dir = out.parent().context("the image has no folder")?;
+        let sandbox = self.sandbox().bind(dir.to_path_buf());
+        let argv = sandbox.argv("mkfs.erofs".as_ref());
+        let (program, argv) = split(&argv)?;
+        let epoch = epoch.to_string();
+        let sh = shell()?;
+        let cmd = cmd!(
+            sh,
+            "{program} {argv...} --quiet --tar=f -zzstd,level=3 -C65536 -T {epoch} --all-time -U {uuid} {out}"
+        );
+        let mut command = in_sandbox(cmd.into(), &sandbox);
+        command.stdin(Stdio::piped());
+        let (mut child, log) = self.spawn_logged("mkfs.erofs", command)?;
+        let mut stdin = std::io::BufWriter::with_capacity(
+            1 << 20,
+            child.stdin.take().context("opening the input of mkfs.erofs")?,
+        );
+        let fed = feed(&mut stdin).and_then(|()| Ok(stdin.flush()?));
+        drop(stdin);
+        let waited = self.wait("mkfs.erofs", child, &log);
+        // When the program died, writing to it failed too: its own words say more.
+        waited.and(fed)
+    }
+
+    /// Writes `modules.*.bin` for the modules below `root/usr/lib/modules/version`.
+    pub fn depmod(&self, root: &Path, version: &str) -> anyhow::Result<()> {
+        let sandbox = self.sandbox().bind(root.to_path_buf());
+        let argv = sandbox.argv("depmod".as_ref());
+        let (program, argv) = split(&argv)?;
+        let sh = shell()?;
+        let usr = root.join("usr");
+        let cmd = cmd!(sh, "{program} {argv...} --basedir {usr} {version}");
+        self.run_logged("depmod", in_sandbox(cmd.into(), &sandbox))
+    }
+
+    /// Puts kernel, initramfs and command line into one PE file. The only place that calls ukify.
+    pub fn ukify(&self, uki: &Uki<'_>) -> anyhow::Result<()> {
+        let Uki { stub, linux, initrd, microcode, os_release, uname, cmdline, out } = uki;
+        let mut sandbox = self.sandbox().bind(out.parent().context("the UKI has no folder")?.to_path_buf());
+        for input in [stub, linux, initrd, os_release].into_iter().chain(microcode) {
+            sandbox = sandbox.ro_bind(input.to_path_buf());
+        }
+        let argv = sandbox.argv("ukify".as_ref());
+        let (program, argv) = split(&argv)?;
+        let microcode = microcode.iter().flat_map(|path| [Path::new("--microcode"), *path]);
+        let sh = shell()?;
+        let os_release = format!("@{}", os_release.display());
+        let cmd = cmd!(
+            sh,
+            "{program} {argv...} build --efi-arch x64 --stub {stub} --linux {linux} {microcode...}
+             --initrd {initrd} --os-release {os_release} --uname {uname} --cmdline {cmdline} --output {out}"
+        );
+        self.run_logged("ukify", in_sandbox(cmd.into(), &sandbox))
+    }
+
+    /// Converts a raw image to a compressed-free qcow2.
+    pub fn qemu_img_convert(&self, raw: &Path, out: &Path) -> anyhow::Result<()> {
+        let sandbox = self
+            .sandbox()
+            .ro_bind(raw.to_path_buf())
+            .bind(out.parent().context("the image has no folder")?.to_path_buf());
+        let argv = sandbox.argv("qemu-img".as_ref());
+        let (program, argv) = split(&argv)?;
+        let sh = shell()?;
+        let cmd = cmd!(sh, "{program} {argv...} convert -f raw -O qcow2 {raw} {out}");
+        self.run_logged("qemu-img", in_sandbox(cmd.into(), &sandbox))
+    }
+
+    fn sandbox(&self) -> Sandbox {
+        Sandbox::new(&self.tree).without_network()
+    }
+
+    fn run_logged(&self, name: &str, mut command: Command) -> anyhow::Result<()> {
+        command.stdin(Stdio::null());
+        let (child, log) = self.spawn_logged(name, command)?;
+        self.wait(name, child, &log)
+    }
+
+    fn spawn_logged(&self, name: &str, mut command: Command) -> anyhow::Result<(Child, PathBuf)> {
+        let dir = self.ctx.target.join("log");
+        std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+        let log = dir.join(format!("{name}.log"));
+        if self.ctx.log.verbose() {
+            command.stdout(std::io::stderr());
+        } else {
+            let file = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
+            command.stderr(file.try_clone().context("sharing the log")?).stdout(file);
+        }
+        let child = command.spawn().with_context(|| format!("starting {name}"))?;
+        Ok((child, log))
+    }
+
+    /// Waits for the program and ends it when the run is interrupted.
+    fn wait(&self, name: &str, mut child: Child, log: &Path) -> anyhow::Result<()> {
+        let status = loop {
+            if let Some(status) = child.try_wait().with_context(|| format!("waiting for {name}"))? {
+                break status;
+            }
+            if self.ctx.cancel.is_set() {
+                // All that it started lives in its process namespace and ends with it.
+                child.kill().with_context(|| format!("ending {name}"))?;
+                child.wait().with_context(|| format!("waiting for {name}"))?;
+                self.ctx.cancel.check()?;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        if status.success() {
+            return Ok(());
+        }
+        if self.ctx.log.verbose() {
+            bail!("{name} failed ({status}); its output is above");
+        }
+        bail!("{name} failed ({status}); its last words:\n{}\nthe whole output: {}", tail(log)?, log.display())
+    }
+}
+
+fn in_sandbox(mut command: Command, sandbox: &Sandbox) -> Command {
+    command.env_clear().envs(sandbox.environment());
+    command
+}
+
+/// Not in `Ctx`: a shell belongs to one thread, and stages run side by side.
+fn shell() -> anyhow::Result<xshell::Shell> {
+    xshell::Shell::new().context("starting in the current folder")
+}
+
+fn split(argv: &[OsString]) -> anyhow::Result<(&OsString, &[OsString])> {
+    argv.split_first().context("the sandbox gave no command")
+}
+
+fn tail(log: &Path) -> anyhow::Result<String> {
+    let mut file = File::open(log).with_context(|| format!("opening {}", log.display()))?;
+    let len = file.metadata()?.len();
+    file.seek(SeekFrom::Start(len.saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
