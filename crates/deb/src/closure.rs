@@ -5,7 +5,7 @@
 //! version is the only candidate, and of alternatives the first that is chosen already or else the first
 //! that exists is taken. What is installed into the image is resolved by apt.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use thiserror::Error;
 
@@ -107,14 +107,6 @@ pub fn close<'a>(
     Ok(chosen)
 }
 
-/// Returns the names of `all` that are not in `base`: what only an optional group adds.
-pub fn added<'a>(
-    all: &BTreeMap<&'a str, &'a Package>,
-    base: &BTreeMap<&'a str, &'a Package>,
-) -> BTreeSet<&'a str> {
-    all.keys().filter(|name| !base.contains_key(*name)).copied().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -187,19 +179,6 @@ mod tests {
         assert_eq!(close(&universe, &["bb"]), Err(unmet("bb", "api (>= 6)")));
         assert_eq!(close(&universe, &["cc"]), Err(unmet("cc", "plain (>= 1)")));
         assert_eq!(close(&universe, &["dd"]), Err(ClosureError::Unknown("dd".into())));
-    }
-
-    #[test]
-    fn adds_only_what_the_base_lacks() {
-        let packages = [
-            package("aa", "1", "cc", ""),
-            package("bb", "1", "cc, dd", ""),
-            package("cc", "1", "", ""),
-            package("dd", "1", "", ""),
-        ];
-        let universe = Universe::new(&packages);
-        let (base, all) = (close(&universe, &["aa"]).unwrap(), close(&universe, &["aa", "bb"]).unwrap());
-        assert_eq!(added(&all, &base), BTreeSet::from(["bb", "dd"]));
     }
 
     proptest! {

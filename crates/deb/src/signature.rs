@@ -204,3 +204,6 @@ fn not_after(created: u64, lifetime: Option<pgp::types::Duration>, now: u64) -> 
 fn seconds(time: Timestamp) -> u64 {
     u64::from(time.as_secs())
 }
+
+#[cfg(test)]
+mod tests;
