@@ -1,6 +1,6 @@
 //! `slipway blessed`: after a boot that was found well, keeps what tells about failed versions and clears the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
@@ -8,20 +8,22 @@ use slots::EntryName;
 
 use crate::boot::{self, Boot};
 use crate::boot_failed;
+use crate::crash::{self, Crash};
 use crate::esp;
 use crate::failures;
 use crate::host::Host;
 use crate::issue;
-use crate::tries;
+use crate::tries::{self, Try};
 
-/// Clears records of versions that are blessed or gone; copies those of failed versions to the root file system.
+/// Completes records by crashes of the kernel; clears those of versions that are blessed or gone; copies those of failed versions to the root file system.
 pub fn run(host: &Host) -> anyhow::Result<()> {
     let boot = boot::current(host)?;
     let copies = host.path(tries::TRIES_COPY_DIR);
+    let crashes = crash::load(host)?;
     // Nothing to clear is the common case: then the ESP is only read.
-    let stale = esp::read(host, |esp| Ok(plan(esp, &copies, &boot)?.is_stale()))?;
+    let stale = esp::read(host, |esp| Ok(plan(esp, &copies, &boot, &crashes)?.is_stale()))?;
     if stale {
-        esp::write(host, |esp| clear(esp, &copies, &plan(esp, &copies, &boot)?))
+        esp::write(host, |esp| clear(esp, &copies, &plan(esp, &copies, &boot, &crashes)?))
             .context("clearing records of tries")?;
     }
     boot_failed::clear_message(host)?;
@@ -33,6 +35,7 @@ pub fn run(host: &Host) -> anyhow::Result<()> {
 struct Plan {
     clear_tries: BTreeSet<String>,
     clear_failures: BTreeSet<String>,
+    explained: BTreeMap<String, Vec<Try>>,
     copy: BTreeSet<String>,
 }
 
@@ -42,14 +45,18 @@ impl Plan {
     }
 }
 
-fn plan(esp: &Path, copies: &Path, boot: &Boot) -> anyhow::Result<Plan> {
+fn plan(esp: &Path, copies: &Path, boot: &Boot, crashes: &[Crash]) -> anyhow::Result<Plan> {
     let entries = esp::entries(esp, &boot.entry.product)?;
     let tries_base = esp.join(tries::TRIES_DIR);
     let mut plan = Plan::default();
     for version in tries::versions(&tries_base)? {
         if keeps_tries(&entries, boot, &version) {
             let recorded = tries::load(&tries_base, &version)?;
-            if recorded != tries::load(copies, &version)? {
+            let explained = crash::explain(&recorded, crashes);
+            if !explained.is_empty() {
+                plan.explained.insert(version.clone(), explained);
+                plan.copy.insert(version);
+            } else if recorded != tries::load(copies, &version)? {
                 plan.copy.insert(version);
             }
         } else {
@@ -73,6 +80,11 @@ fn keeps_tries(entries: &[EntryName], boot: &Boot, version: &str) -> bool {
 
 fn clear(esp: &Path, copies: &Path, plan: &Plan) -> anyhow::Result<()> {
     let tries_base = esp.join(tries::TRIES_DIR);
+    for (version, records) in &plan.explained {
+        for record in records {
+            tries::store(&tries_base, version, record.clone())?;
+        }
+    }
     for version in &plan.copy {
         for record in tries::load(&tries_base, version)? {
             tries::store(copies, version, record)?;
@@ -93,7 +105,7 @@ mod tests {
     use super::*;
     use crate::failures::Failures;
     use crate::host::testing::Tree;
-    use crate::tries::{Stage, Try};
+    use crate::tries::Stage;
 
     #[test]
     fn keeps_and_copies_failed_versions_and_clears_blessed_and_vanished_ones() {
@@ -117,6 +129,23 @@ mod tests {
         let copies = tree.host.path(tries::TRIES_COPY_DIR);
         assert_eq!(tries::load(&copies, "2.0.0").unwrap(), [record]);
         let boot = boot::current(&tree.host).unwrap();
-        assert!(!plan(&tree.host.path("/efi"), &copies, &boot).unwrap().is_stale());
+        assert!(!plan(&tree.host.path("/efi"), &copies, &boot, &[]).unwrap().is_stale());
+    }
+
+    #[test]
+    fn a_panic_in_user_space_becomes_the_reason_of_its_try() {
+        let tree = Tree::new();
+        tree.loader_variable("LoaderEntrySelected", "slipway_1.0.0.efi")
+            .file("/usr/lib/os-release", "IMAGE_VERSION=1.0.0\n")
+            .file("/efi/EFI/Linux/slipway_1.0.0.efi", "x")
+            .file("/efi/EFI/Linux/slipway_2.0.0+0-1.efi", "x")
+            .file(&format!("{}/9/dmesg.txt", crash::DIR), "[ 1.0] Kernel panic - not syncing: test\n");
+        let base = tree.host.path("/efi/slipway/tries");
+        let record = Try { number: 1, stage: Stage::Userspace, reason: String::new(), time: 5 };
+        tries::store(&base, "2.0.0", record).unwrap();
+        run(&tree.host).unwrap();
+        assert_eq!(tries::load(&base, "2.0.0").unwrap()[0].reason, "Kernel panic - not syncing: test");
+        let copies = tree.host.path(tries::TRIES_COPY_DIR);
+        assert_eq!(tries::load(&copies, "2.0.0").unwrap(), tries::load(&base, "2.0.0").unwrap());
     }
 }

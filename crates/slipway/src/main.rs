@@ -7,6 +7,7 @@ mod blessed;
 mod boot;
 mod boot_failed;
 mod console_password;
+mod crash;
 mod disk;
 mod durable;
 mod emergency;

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context;
+use rustix::process::geteuid;
 use slots::{EntryName, TryRecord};
 
 use super::{BootComplete, BootStatus, EntryStatus, Status, Unit, Verdict, Verity};
 use crate::boot::{self, Boot};
+use crate::crash;
 use crate::disk;
 use crate::esp;
 use crate::failures::{self, Failures};
@@ -17,16 +19,20 @@ use crate::tools;
 use crate::tries::{self, Try};
 
 const FORMAT: u32 = 1;
-/// Where systemd-pstore(8) moves what a crashing kernel left in the firmware.
-const PSTORE_DIR: &str = "/var/lib/systemd/pstore";
 
 /// Learns everything.
 pub fn collect(host: &Host) -> anyhow::Result<Status> {
     let mut warnings = known_warnings(host)?;
+    let privileged = !host.is_live() || geteuid().is_root();
+    if !privileged {
+        warnings.push("run as root to see boot entries and the state of /usr".to_owned());
+    }
     let boot = note(boot::current(host), &mut warnings);
     let entries = match &boot {
-        Some(boot) => note(read_entries(host, boot).context("reading boot entries"), &mut warnings),
-        None => None,
+        Some(boot) if privileged => {
+            note(read_entries(host, boot).context("reading boot entries"), &mut warnings)
+        }
+        Some(_) | None => None,
     };
     let current = entries.as_ref().and_then(|entries| entries.iter().find(|entry| entry.current));
     let blessed = current.map(|entry| entry.verdict == Verdict::Blessed);
@@ -43,7 +49,8 @@ pub fn collect(host: &Host) -> anyhow::Result<Status> {
     if boot_complete == BootComplete::Passed && blessed == Some(false) {
         warnings.push("the health checks passed, but the boot entry is not blessed".to_owned());
     }
-    let verity = match note(health::usr_state(), &mut warnings) {
+    let usr = if privileged { note(health::usr_state(), &mut warnings) } else { None };
+    let verity = match usr {
         Some(UsrState::Verified) => Verity::Verified,
         Some(UsrState::Corrupted) => Verity::Corrupted,
         None => Verity::Unknown,
@@ -78,8 +85,8 @@ fn known_warnings(host: &Host) -> anyhow::Result<Vec<String>> {
     if let Some(why) = host.read(disk::FACTORY_IDENTITY_FILE)? {
         warnings.push(format!("the disk still has the identity of every copy of the image: {why}"));
     }
-    if !host.list(PSTORE_DIR)?.is_empty() {
-        warnings.push(format!("the kernel crashed before and left records in {PSTORE_DIR}"));
+    if !host.list(crash::DIR)?.is_empty() {
+        warnings.push(format!("the kernel crashed before and left records in {}", crash::DIR));
     }
     Ok(warnings)
 }
@@ -236,9 +243,9 @@ pub mod tests {
     #[test]
     fn a_crash_of_the_kernel_is_a_warning() {
         let tree = fallen_back();
-        tree.file("/var/lib/systemd/pstore/1/dmesg.txt", "Kernel panic");
+        tree.file(&format!("{}/1/dmesg.txt", crash::DIR), "Kernel panic");
         let warnings = collect(&tree.host).unwrap().warnings;
-        assert!(warnings.iter().any(|warning| warning.contains(PSTORE_DIR)), "{warnings:?}");
+        assert!(warnings.iter().any(|warning| warning.contains(crash::DIR)), "{warnings:?}");
     }
 
     #[test]
