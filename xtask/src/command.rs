@@ -2,5 +2,6 @@
 
 pub mod build_image;
 pub mod lock;
+pub mod report;
 pub mod run;
 pub mod ssh;

@@ -1,8 +1,12 @@
 //! The command line: every command is a struct, nothing else parses arguments.
 
+mod checks;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use checks::Report;
 
 /// Builds, runs and checks the Slipway image.
 #[derive(Debug, Parser)]
@@ -26,6 +30,8 @@ pub enum Command {
     Run(Run),
     /// Log in to the running virtual machine, or run a command in it
     Ssh(Ssh),
+    /// Write a page that shows what an image consists of and how it differs from another
+    Report(Report),
 }
 
 /// Arguments of `lock`.

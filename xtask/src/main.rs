@@ -46,6 +46,7 @@ fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
         flags::Command::BuildImage(args) => command::build_image::run(&ctx, &args),
         flags::Command::Lock(args) => command::lock::run(&ctx, &args),
         flags::Command::Run(args) => command::run::run(&ctx, &args),
+        flags::Command::Report(args) => command::report::run(&ctx, &args),
         // The exit code is that of the command in the machine.
         flags::Command::Ssh(args) => return command::ssh::run(&ctx, &args),
     }

@@ -34,7 +34,9 @@ fn component<'a>(named: &[(&str, &'a str)], name: &str) -> &'a str {
     }
     let plain = name.strip_prefix("lib").unwrap_or(name);
     let goes_on = |stem: &str| {
-        plain.strip_prefix(stem).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphabetic()))
+        plain
+            .strip_prefix(stem)
+            .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphabetic()))
     };
     named
         .iter()
@@ -50,7 +52,8 @@ mod tests {
 
     #[test]
     fn packages_follow_the_name_that_brought_them_in() {
-        let named = [("linux-image-amd64", "kernel"), ("systemd", "systemd"), ("udev", "systemd"), ("curl", "base")];
+        let named =
+            [("linux-image-amd64", "kernel"), ("systemd", "systemd"), ("udev", "systemd"), ("curl", "base")];
         let cases = [
             ("curl", "base"),
             ("libcurl4t64", "base"),

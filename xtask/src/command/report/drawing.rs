@@ -38,7 +38,9 @@ pub fn treemap(page: &Page<'_>) -> String {
     let (w, h) = (MAP.w, MAP.h);
     push(
         &mut html,
-        format_args!("<svg class=\"map\" viewBox=\"0 0 {w} {h}\" role=\"group\" aria-label=\"Treemap of /usr\">\n"),
+        format_args!(
+            "<svg class=\"map\" viewBox=\"0 0 {w} {h}\" role=\"group\" aria-label=\"Treemap of /usr\">\n"
+        ),
     );
     let weights: Vec<f64> = parts.iter().map(|part| weight(part.bytes)).collect();
     for (part, rect) in parts.iter().zip(squarify(&weights, MAP)) {
@@ -52,11 +54,22 @@ fn draw_component(html: &mut String, part: &Component<'_>, rect: Rect) {
     let titled = 60.0 < rect.w && 46.0 < rect.h;
     let Rect { x, y, w, h } = rect;
     push(html, format_args!("<g style=\"--h:{}\">\n", part.hue));
-    push(html, format_args!("<rect class=\"part\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\"/>\n"));
+    push(
+        html,
+        format_args!("<rect class=\"part\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\"/>\n"),
+    );
     if titled {
         let text = format!("{} {}", part.name, size(part.bytes));
         if let Some(text) = fitting(&text, w - 12.0) {
-            push(html, format_args!("<text class=\"head\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\n", x + 7.0, y + 15.0, escape(&text)));
+            push(
+                html,
+                format_args!(
+                    "<text class=\"head\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
+                    x + 7.0,
+                    y + 15.0,
+                    escape(&text)
+                ),
+            );
         }
     }
     let inner = if titled { rect.inner(HEAD, 3.0) } else { rect.inner(2.0, 2.0) };
@@ -86,7 +99,14 @@ fn draw_package(html: &mut String, component: &str, name: &str, bytes: u64, rect
         push(html, format_args!("<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x + 4.0, y + 13.0, escape(&text)));
         let number = size(bytes);
         if 32.0 < h && fitting(&number, w - 8.0).is_some_and(|text| text == number) {
-            push(html, format_args!("<text class=\"num\" x=\"{:.1}\" y=\"{:.1}\">{number}</text>", x + 4.0, y + 27.0));
+            push(
+                html,
+                format_args!(
+                    "<text class=\"num\" x=\"{:.1}\" y=\"{:.1}\">{number}</text>",
+                    x + 4.0,
+                    y + 27.0
+                ),
+            );
         }
     }
     html.push_str("</a>\n");
@@ -112,7 +132,8 @@ fn fitting(text: &str, width: f64) -> Option<String> {
 pub fn partitions(page: &Page<'_>) -> String {
     let mut html = section("partitions", "Partitions");
     let disk = page.manifest.artifacts.get("raw").map_or(0, |raw| raw.size);
-    let end = page.manifest.partitions.iter().map(|row| row.offset.saturating_add(row.size)).max().unwrap_or(0);
+    let end =
+        page.manifest.partitions.iter().map(|row| row.offset.saturating_add(row.size)).max().unwrap_or(0);
     let whole = disk.max(end);
     html.push_str("<div class=\"wide\"><div class=\"disk\" aria-hidden=\"true\">\n");
     for (idx, row) in (0u32..).zip(&page.manifest.partitions) {
@@ -133,7 +154,10 @@ pub fn partitions(page: &Page<'_>) -> String {
     if left >> 20 > 0 {
         push(
             &mut html,
-            format_args!("<div class=\"free\" style=\"--n:{}\" title=\"root, made at first boot\">root</div>\n", left >> 20),
+            format_args!(
+                "<div class=\"free\" style=\"--n:{}\" title=\"root, made at first boot\">root</div>\n",
+                left >> 20
+            ),
         );
     }
     html.push_str(

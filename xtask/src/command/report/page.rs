@@ -98,7 +98,11 @@ fn header(page: &Page<'_>, title: &str) -> String {
         ("Unified kernel image", length("uki"), "kernel, initrd, microcode".to_owned()),
         ("Disk image", length("raw"), format!("{} partitions, sparse", manifest.partitions.len())),
         ("Packages", manifest.packages.len().to_string(), format!("locked {}", date(manifest.build_time))),
-        ("Special files", manifest.special_files.len().to_string(), "set-id, own group, capabilities".to_owned()),
+        (
+            "Special files",
+            manifest.special_files.len().to_string(),
+            "set-id, own group, capabilities".to_owned(),
+        ),
     ];
     for (name, value, note) in tiles {
         push(
@@ -143,7 +147,8 @@ pub mod tests {
     }
 
     fn rendered(manifest: &Manifest, against: Option<&Manifest>) -> String {
-        let components = manifest.contents.keys().map(|name| (name.clone(), format!("part of {}", &name[..1])));
+        let components =
+            manifest.contents.keys().map(|name| (name.clone(), format!("part of {}", &name[..1])));
         render(&Page {
             manifest,
             stages: &stages(),
@@ -186,8 +191,7 @@ pub mod tests {
     #[test]
     fn every_link_has_its_target_and_every_id_is_used_once() {
         let html = rendered(&manifest(), Some(&manifest()));
-        let ids: Vec<&str> =
-            html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let ids: Vec<&str> = html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         for (idx, id) in ids.iter().enumerate() {
             assert!(!ids[..idx].contains(id), "two elements have the id `{id}`");
         }

@@ -14,12 +14,16 @@ pub fn components(page: &Page<'_>) -> String {
     let total: u64 = parts.iter().map(|part| part.bytes).sum();
     let mut html = section("components", "Components");
     html.push_str(
-        "<table><thead><tr><th>Component</th><th class=\"num\">Size</th><th class=\"num\">Share</th>\
+        "<div class=\"wide\"><table><thead><tr><th>Component</th><th class=\"num\">Size</th><th class=\"num\">Share</th>\
          <th>Largest packages</th></tr></thead>\n<tbody>\n",
     );
     for part in &parts {
-        let largest: Vec<String> =
-            part.packages.iter().take(4).map(|(name, bytes)| format!("{} {}", escape(name), size(*bytes))).collect();
+        let largest: Vec<String> = part
+            .packages
+            .iter()
+            .take(4)
+            .map(|(name, bytes)| format!("{} {}", escape(name), size(*bytes)))
+            .collect();
         push(
             &mut html,
             format_args!(
@@ -33,7 +37,7 @@ pub fn components(page: &Page<'_>) -> String {
             ),
         );
     }
-    html.push_str("</tbody></table>\n</section>\n");
+    html.push_str("</tbody></table></div>\n</section>\n");
     html
 }
 
@@ -133,21 +137,35 @@ pub fn difference(page: &Page<'_>) -> String {
         ),
     );
     let three = |rows: &[(String, u64, u64)]| -> Vec<[String; 4]> {
-        let cells =
-            |(name, a, b): &(String, u64, u64)| [escape(name), size(*a), size(*b), signed(*a, *b)];
+        let cells = |(name, a, b): &(String, u64, u64)| [escape(name), size(*a), size(*b), signed(*a, *b)];
         rows.iter().map(cells).collect()
     };
-    table(&mut html, "Artifacts whose bytes differ", ["Role", "Old", "New", "Change"], &three(&found.artifacts));
-    table(&mut html, "Packages whose size differs", ["Package", "Old", "New", "Change"], &three(&found.sizes));
+    table(
+        &mut html,
+        "Artifacts whose bytes differ",
+        ["Role", "Old", "New", "Change"],
+        &three(&found.artifacts),
+    );
+    table(
+        &mut html,
+        "Packages whose size differs",
+        ["Package", "Old", "New", "Change"],
+        &three(&found.sizes),
+    );
     let none = || "–".to_owned();
     let added = found.added.iter().map(|(name, new)| [escape(name), none(), escape(new), "added".to_owned()]);
-    let removed = found.removed.iter().map(|(name, old)| [escape(name), escape(old), none(), "removed".to_owned()]);
-    let changed =
-        found.changed.iter().map(|(name, old, new)| [escape(name), escape(old), escape(new), "changed".to_owned()]);
+    let removed =
+        found.removed.iter().map(|(name, old)| [escape(name), escape(old), none(), "removed".to_owned()]);
+    let changed = found
+        .changed
+        .iter()
+        .map(|(name, old, new)| [escape(name), escape(old), escape(new), "changed".to_owned()]);
     let versions: Vec<_> = added.chain(removed).chain(changed).collect();
     table(&mut html, "Packages", ["Package", "Old", "New", ""], &versions);
-    let gone = found.special_gone.iter().map(|line| [escape(line), String::new(), String::new(), "gone".to_owned()]);
-    let new = found.special_new.iter().map(|line| [escape(line), String::new(), String::new(), "new".to_owned()]);
+    let gone =
+        found.special_gone.iter().map(|line| [escape(line), String::new(), String::new(), "gone".to_owned()]);
+    let new =
+        found.special_new.iter().map(|line| [escape(line), String::new(), String::new(), "new".to_owned()]);
     table(&mut html, "Special files", ["File", "", "", ""], &gone.chain(new).collect::<Vec<_>>());
     let inputs: Vec<_> = found
         .inputs
@@ -170,7 +188,8 @@ pub fn special_files(page: &Page<'_>) -> String {
         "<table><thead><tr><th>Mode</th><th>Owner</th><th>Group</th><th>Path</th></tr></thead>\n<tbody>\n",
     );
     for file in &page.manifest.special_files {
-        let [mode, owner, group, path] = [&file.mode, &file.owner, &file.group, &file.path].map(|text| escape(text));
+        let [mode, owner, group, path] =
+            [&file.mode, &file.owner, &file.group, &file.path].map(|text| escape(text));
         push(
             &mut html,
             format_args!(
@@ -189,8 +208,10 @@ pub fn packages(page: &Page<'_>) -> String {
         "<div class=\"wide\"><table><thead><tr><th>Package</th><th>Version</th><th>Component</th>\
          <th class=\"num\">Size</th><th>Licences</th></tr></thead>\n<tbody>\n",
     );
-    let listed: BTreeMap<&str, _> = page.manifest.packages.iter().map(|row| (row.name.as_str(), row)).collect();
-    let mut names: Vec<&str> = listed.keys().copied().chain(page.manifest.contents.keys().map(String::as_str)).collect();
+    let listed: BTreeMap<&str, _> =
+        page.manifest.packages.iter().map(|row| (row.name.as_str(), row)).collect();
+    let mut names: Vec<&str> =
+        listed.keys().copied().chain(page.manifest.contents.keys().map(String::as_str)).collect();
     names.sort_unstable();
     names.dedup();
     for name in names {
@@ -204,7 +225,7 @@ pub fn packages(page: &Page<'_>) -> String {
                 row.map_or_else(String::new, |row| escape(&row.version)),
                 page.components.get(name).map_or_else(String::new, |part| escape(part)),
                 page.manifest.contents.get(name).map_or_else(|| "–".to_owned(), |bytes| size(*bytes)),
-                row.map_or_else(|| "ours".to_owned(), |row| escape(&row.licence)),
+                row.map_or_else(String::new, |row| escape(&row.licence)),
             ),
         );
     }
@@ -244,9 +265,12 @@ fn signed(from: u64, to: u64) -> String {
 
 fn bar(part: u64, whole: u64, class: &str) -> String {
     let share = percent(part, whole).replace(' ', "");
-    format!("<span class=\"bar\" aria-hidden=\"true\"><i class=\"{class}\" style=\"width:{share}\"></i></span>")
+    format!(
+        "<span class=\"bar\" aria-hidden=\"true\"><i class=\"{class}\" style=\"width:{share}\"></i></span>"
+    )
 }
 
 fn millis(seconds: f64) -> u64 {
-    u64::try_from(std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default().as_millis())
+        .unwrap_or(u64::MAX)
 }

@@ -53,7 +53,8 @@ pub fn percent(part: u64, whole: u64) -> String {
 pub fn date(seconds: u64) -> String {
     let mut days = seconds / 86_400;
     let mut year = 1970u64;
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     // Times of archives are of this century: a few dozen rounds.
     loop {
         let len = if is_leap(year) { 366 } else { 365 };
@@ -86,7 +87,8 @@ mod tests {
 
     #[test]
     fn sizes_round_to_the_nearest_tenth() {
-        let cases = [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1 << 20, "1.0 MiB"), (1_600_000, "1.5 MiB")];
+        let cases =
+            [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1 << 20, "1.0 MiB"), (1_600_000, "1.5 MiB")];
         for (bytes, expected) in cases {
             assert_eq!(size(bytes), expected);
         }
