@@ -1,0 +1,56 @@
+//! Every target takes its seeds, and what small changes make of them; seeds reach behind the first checks.
+
+use std::io::Cursor;
+
+use disk_image::LogicalBlockSize::Lb512;
+use disk_image::{Extent, Table, fat};
+use slipway_fuzz::{TARGETS, disk_around, seeds};
+use uki::{cmdline_addon, validate_uki};
+use verity::Superblock;
+
+#[test]
+fn targets_take_seeds_and_their_mutations() {
+    for (name, target) in TARGETS {
+        let seeds = seeds(name);
+        assert!(!seeds.is_empty(), "{name}");
+        // Xorshift: the same changes in every run.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap() % below.max(1)
+        };
+        for seed in seeds {
+            target(&seed);
+            for _ in 0..2000 {
+                let mut changed = seed.clone();
+                for _ in 0..1 + next(4) {
+                    let at = next(changed.len().min(1024));
+                    changed[at] = u8::try_from(next(256)).unwrap();
+                }
+                if next(4) == 0 {
+                    changed.truncate(next(seed.len()));
+                }
+                target(&changed);
+            }
+        }
+    }
+}
+
+#[test]
+fn seeds_are_accepted() {
+    for seed in seeds("pe_file") {
+        assert!(cmdline_addon(&seed, "quiet").is_ok() || validate_uki(&seed).is_ok());
+    }
+    for seed in seeds("fat_boot_sector") {
+        let len = u64::try_from(seed.len()).unwrap();
+        assert_eq!(fat::read_serial(&mut Cursor::new(seed), Extent { offset: 0, len }).unwrap(), 1);
+    }
+    for seed in seeds("verity_device") {
+        assert!(Superblock::parse(&seed).is_ok());
+    }
+    for seed in seeds("gpt_table") {
+        assert_eq!(Table::read(&mut disk_around(&seed), Lb512).unwrap().partitions().len(), 2);
+    }
+}
