@@ -204,3 +204,6 @@ pub fn index(
     durable::write(&path, &bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,3 +100,6 @@ impl LazyMirror<'_> {
         mirror::find(self.args.mirror.as_deref(), self.definition.mirror.as_deref())
     }
 }
+
+#[cfg(test)]
+mod tests;

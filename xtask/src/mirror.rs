@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+#[cfg(test)]
+pub mod mock;
 mod sources;
 
 /// Variable that names the mirror.

@@ -210,3 +210,6 @@ fn now() -> anyhow::Result<u64> {
         SystemTime::now().duration_since(UNIX_EPOCH).context("this machine's clock is before 1970")?;
     Ok(since.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

@@ -214,3 +214,6 @@ pub fn names<'a>(rows: impl IntoIterator<Item = &'a Row>) -> String {
 fn megabytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_000_000)
 }
+
+#[cfg(test)]
+mod tests;
