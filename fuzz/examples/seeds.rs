@@ -7,7 +7,7 @@ use slipway_fuzz::{TARGETS, seeds};
 
 fn main() -> io::Result<()> {
     let Some(folder) = env::args_os().nth(1) else {
-        return Err(io::Error::other("usage: slipway-fuzz FOLDER"));
+        return Err(io::Error::other("usage: seeds FOLDER"));
     };
     for (target, _) in TARGETS {
         let corpus = Path::new(&folder).join("corpus").join(target);
