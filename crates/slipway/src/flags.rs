@@ -28,6 +28,8 @@ pub enum Command {
     Status(FormatArgs),
     /// List the packages that this version was built from, with version and licence.
     Packages(FormatArgs),
+    /// List, set or clear additional kernel arguments (they take effect at the next boot).
+    KernelArgs(KernelArgs),
     /// Run the health checks now; exit code 1 and one line each for those that fail.
     Health(HealthArgs),
     /// Give this disk its own identity and link its partitions (slipway-disk.service).
@@ -85,4 +87,37 @@ pub struct StageArgs {
     /// The stage that this boot has reached.
     #[arg(value_enum)]
     pub stage: Stage,
+}
+
+/// Arguments of `slipway kernel-args`.
+#[derive(Debug, Args)]
+pub struct KernelArgs {
+    /// What to do; without it the arguments are listed.
+    #[command(subcommand)]
+    pub action: Option<KernelArgsAction>,
+    /// Choice of the output format.
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
+/// What `slipway kernel-args` can do.
+#[derive(Debug, Subcommand)]
+pub enum KernelArgsAction {
+    /// Show the additional arguments and the whole command line of this boot.
+    List(FormatArgs),
+    /// Replace the additional arguments by these.
+    Set(SetArgs),
+    /// Remove the additional arguments.
+    Clear(FormatArgs),
+}
+
+/// Arguments of `slipway kernel-args set`.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// The arguments, appended to the sealed command line in this order.
+    #[arg(required = true, allow_hyphen_values = true, trailing_var_arg = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+    /// Choice of the output format.
+    #[command(flatten)]
+    pub format: FormatArgs,
 }

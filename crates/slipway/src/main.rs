@@ -19,6 +19,7 @@ mod flags;
 mod health;
 mod host;
 mod issue;
+mod kernel_args;
 mod packages;
 mod report;
 mod sealed;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let res = match flags.command {
         Command::Status(args) => status::run(&host, args.format()),
         Command::Packages(args) => packages::run(&host, args.format()),
+        Command::KernelArgs(args) => kernel_args::run(&host, args),
         Command::Health(args) => health::run(&host, args.boot),
         Command::Disk => disk::run(&host),
         Command::Stage(args) => stage::run(&host, args.stage),
