@@ -123,8 +123,8 @@ pub fn slots(table: &Table) -> Result<[SlotPartitions; 2], SlotError> {
 
 /// Returns the UUID that a partition of an empty slot has: all zero but for the partition's number.
 ///
-/// Not the nil UUID: systemd-repart gives a partition without UUID a random one at the next boot, and two equal
-/// ones on a disk confuse `/dev/disk/by-partuuid`.
+/// Not the nil UUID: two equal ones on a disk confuse `/dev/disk/by-partuuid`, and systemd-repart takes it for
+/// one that was never set, and sets a random one if it ever has a definition for such a partition.
 pub fn cleared_uuid(number: u32) -> Uuid {
     Uuid::from_u128(number.into())
 }
