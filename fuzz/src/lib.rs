@@ -2,6 +2,7 @@
 //!
 //! Each returns normally or panics, as libFuzzer wants it. `seeds` gives every target a start.
 
+pub mod debian;
 mod seeds;
 
 use std::io::Cursor;
@@ -18,12 +19,16 @@ pub use seeds::seeds;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 9] = [
     ("gpt_table", gpt_table),
     ("fat_boot_sector", fat_boot_sector),
     ("verity_device", verity_device),
     ("pe_file", pe_file),
     ("slot_names", slot_names),
+    ("deb_package", debian::deb_package),
+    ("deb_index", debian::deb_index),
+    ("deb_release", debian::deb_release),
+    ("deb_version", debian::deb_version),
 ];
 
 /// Size of the disk around a fuzzed table, in bytes.

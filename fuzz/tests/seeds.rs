@@ -47,6 +47,13 @@ fn seeds_are_accepted() {
         let len = u64::try_from(seed.len()).unwrap();
         assert_eq!(fat::read_serial(&mut Cursor::new(seed), Extent { offset: 0, len }).unwrap(), 1);
     }
+    for seed in seeds("deb_package") {
+        assert_eq!(deb::package::data_members(&seed[..]).unwrap().len(), 2);
+    }
+    for seed in seeds("deb_index") {
+        assert_eq!(deb::index::parse(std::str::from_utf8(&seed).unwrap()).unwrap().len(), 2);
+    }
+    assert!(deb::release::parse(std::str::from_utf8(&seeds("deb_release")[1]).unwrap()).is_ok());
     for seed in seeds("verity_device") {
         assert!(Superblock::parse(&seed).is_ok());
     }

@@ -226,9 +226,8 @@ fn member<R: Read>(entry: &tar::Entry<'_, R>) -> Result<Member, PackageError> {
     let path = normalized(&entry.path_bytes())?;
     let link = || entry.link_name_bytes().unwrap_or_default();
     let kind = match header.entry_type() {
-        tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
-            Kind::File { size: entry.size() }
-        }
+        // Not sparse ones: dpkg knows none, and a few bytes of them can stand for exabytes.
+        tar::EntryType::Regular | tar::EntryType::Continuous => Kind::File { size: entry.size() },
         tar::EntryType::Directory => Kind::Dir,
         tar::EntryType::Symlink => Kind::Symlink { target: text(&link())?.to_owned() },
         tar::EntryType::Link => Kind::Hardlink { target: normalized(&link())? },

@@ -95,6 +95,8 @@ fn rejects_what_is_no_package() {
     assert!(matches!(data_members(&other[..]), Err(PackageError::Part { part: 2, .. })));
     let deb = deb_of(&[("a", tar::EntryType::new(b'Z'), "", 0o644, b"")]);
     assert!(matches!(data_members(&deb[..]), Err(PackageError::Kind { found: b'Z', .. })));
+    let deb = deb_of(&[("a", tar::EntryType::GNUSparse, "", 0o644, b"")]);
+    assert!(matches!(data_members(&deb[..]), Err(PackageError::Kind { found: b'S', .. })));
     let deb = deb_of(&[("a", tar::EntryType::Symlink, "b\u{1}", 0o644, b"")]);
     assert!(data_members(&deb[..]).is_ok());
 }
