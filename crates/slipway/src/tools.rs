@@ -52,6 +52,14 @@ pub fn systemctl_show(unit: &str, properties: &[&str]) -> anyhow::Result<BTreeMa
     Ok(parse_properties(&run(&mut command)?))
 }
 
+/// Returns the last line that a unit logged in this boot; empty if it said nothing.
+pub fn journal_last_line(unit: &str) -> anyhow::Result<String> {
+    let mut command = Command::new("journalctl");
+    // Lines of the service manager about the unit (`Failed with result …`) say less than the unit itself.
+    command.args(["--boot", "--quiet", "--no-pager", "--output=cat", "--lines=1"]);
+    Ok(run(command.arg(format!("_SYSTEMD_UNIT={unit}")))?.trim().to_owned())
+}
+
 /// Asks for an orderly reboot and returns at once.
 pub fn systemctl_reboot() -> anyhow::Result<()> {
     run(Command::new("systemctl").args(["--no-block", "reboot"])).map(drop)

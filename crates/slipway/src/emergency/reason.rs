@@ -15,13 +15,24 @@ pub fn collect(host: &Host) -> String {
         reasons.extend(missing(host));
     }
     match tools::systemctl_failed() {
-        Ok(units) => reasons.extend(units.iter().map(|unit| format!("{} failed", unit.unit))),
+        Ok(units) => {
+            reasons.extend(units.iter().map(|unit| failed(&unit.unit, tools::journal_last_line(&unit.unit))))
+        }
         Err(err) => reasons.push(format!("{err:#}")),
     }
     if reasons.is_empty() {
         "no unit failed, but the start did not go on".to_owned()
     } else {
         reasons.join("; ")
+    }
+}
+
+/// Names a failed unit with its last words, where the journal has them.
+fn failed(unit: &str, said: anyhow::Result<String>) -> String {
+    match said {
+        Ok(said) if !said.is_empty() => format!("{unit} failed: {said}"),
+        // Its name is what matters; why the journal is silent is not.
+        Ok(_) | Err(_) => format!("{unit} failed"),
     }
 }
 
@@ -90,6 +101,13 @@ mod tests {
         let mounted = [DATA, VERITY, "/dev/mapper/usr", "/sysroot/usr/lib/os-release"];
         check(&mounted, "the root file system was not mounted");
         check(&[&mounted[..], &["/proc/self/mountinfo"]].concat(), "");
+    }
+
+    #[test]
+    fn a_failed_unit_is_quoted() {
+        assert_eq!(failed("a.service", Ok("no space".to_owned())), "a.service failed: no space");
+        assert_eq!(failed("a.service", Ok(String::new())), "a.service failed");
+        assert_eq!(failed("a.service", Err(anyhow::anyhow!("no journal"))), "a.service failed");
     }
 
     #[test]
