@@ -110,14 +110,17 @@ impl Mirror {
         let base = if folder.starts_with('/') {
             Base::Folder(PathBuf::from(folder))
         } else if base.starts_with("http://") || base.starts_with("https://") {
-            let agent = ureq::Agent::config_builder()
+            let mut config = ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .timeout_connect(Some(patience.answer))
                 .timeout_recv_response(Some(patience.answer))
                 .timeout_per_read(Some(patience.silence))
-                .user_agent("slipway-build")
-                .build()
-                .into();
+                .user_agent("slipway-build");
+            // The proxy of the environment is the default, but it cannot reach this machine's own servers.
+            if is_loopback(base) {
+                config = config.proxy(None);
+            }
+            let agent = config.build().into();
             Base::Web { url: base.to_owned(), agent }
         } else {
             bail!("the mirror `{base}` is neither an http(s) URL nor an absolute path");
@@ -186,6 +189,12 @@ impl fmt::Display for Mirror {
     }
 }
 
+/// Tells whether a URL names this machine.
+fn is_loopback(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    ["localhost", "127.", "[::1]"].iter().any(|start| host.starts_with(start))
+}
+
 fn get_from_folder(path: &Path, from: u64) -> anyhow::Result<Answer> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -249,6 +258,13 @@ mod tests {
         for base in ["", "srv", "ftp://example.org"] {
             assert!(open(base).is_err(), "{base}");
         }
+    }
+
+    #[test]
+    fn knows_this_machines_own_names() {
+        let own = ["http://localhost", "http://127.0.0.1:80/x", "https://[::1]/"];
+        assert!(own.iter().all(|url| is_loopback(url)));
+        assert!(!is_loopback("http://mirror.example/127.0.0.1"));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(crate) fn tar_of(entries: &[Entry<'_>]) -> Vec<u8> {
         header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
         header.as_gnu_mut().unwrap().linkname[..target.len()].copy_from_slice(target.as_bytes());
         header.set_entry_type(*kind);
+        // Looked at in sparse members only.
+        header.as_gnu_mut().unwrap().realsize = *b"00000000000\0";
         header.set_mode(*mode);
         header.set_uid(0);
         header.set_gid(42);

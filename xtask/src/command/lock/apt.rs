@@ -13,6 +13,7 @@ use crate::ctx::Ctx;
 use crate::definition::Definition;
 use crate::durable;
 use crate::lock::Row;
+use crate::log::Cancel;
 
 /// Host of the sources that apt is shown; it never asks it, the name ends up in file names only.
 const HOST: &str = "mirror.invalid";
@@ -25,6 +26,7 @@ const TAIL: usize = 20;
 pub struct Apt {
     sandbox: Sandbox,
     dir: PathBuf,
+    cancel: Cancel,
     /// By SHA-256.
     rows: BTreeMap<String, Row>,
 }
@@ -67,7 +69,7 @@ impl Apt {
         let sandbox =
             Sandbox::new(tree).bind(&dir).without_network().setenv("APT_CONFIG", dir.join("apt.conf"));
         sandbox.probe().context("running apt from the tools tree")?;
-        Ok(Self { sandbox, dir, rows: archive.rows() })
+        Ok(Self { sandbox, dir, cancel: ctx.cancel.clone(), rows: archive.rows() })
     }
 
     /// Returns what an empty system needs for these packages, in no group yet, by name.
@@ -75,6 +77,8 @@ impl Apt {
         let mut command = self.sandbox.command("apt-get");
         command.args(["--quiet=2", "--print-uris", "install"]).args(names);
         let out = command.output().context("starting apt-get of the tools tree")?;
+        // Ctrl-C reaches apt as well; that it failed is then no news.
+        self.cancel.check()?;
         if !out.status.success() {
             let text = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
             let lines: Vec<&str> = text.lines().collect();

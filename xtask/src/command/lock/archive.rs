@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use deb::compression::{self, Compression};
@@ -81,7 +83,7 @@ pub fn load(ctx: &Ctx, definition: &Definition, mirror: &Mirror, now: u64) -> an
     let mut archive = Archive { time: 0, suites: Vec::new() };
     for wanted in &definition.archive.suites {
         ctx.cancel.check()?;
-        let (text, release) = load_release(mirror, wanted, &keyring, now)?;
+        let (text, release) = load_release(ctx, mirror, wanted, &keyring, now)?;
         archive.time = archive.time.max(release.date);
         let mut suite = Suite {
             archive: wanted.archive.clone(),
@@ -117,13 +119,14 @@ fn keyring(dir: &Path) -> anyhow::Result<Keyring> {
 }
 
 fn load_release(
+    ctx: &Ctx,
     mirror: &Mirror,
     wanted: &definition::Suite,
     keyring: &Keyring,
     now: u64,
 ) -> anyhow::Result<(String, Release)> {
     let path = format!("{}/dists/{}/InRelease", wanted.archive, wanted.suite);
-    let signed = mirror.bytes(&path, release::RELEASE_MAX)?.with_context(|| {
+    let signed = get(ctx, mirror, path.clone(), release::RELEASE_MAX)?.with_context(|| {
         format!(
             "the mirror {mirror} has no {path}: give a base URL below which the archive folders of \
              image/image.yaml lie"
@@ -155,10 +158,10 @@ fn load_index(
         // By hash first: under their plain names, indexes and InRelease change at different moments.
         let (dir, _) = name.rsplit_once('/').unwrap_or(("", name));
         let base = format!("{}/dists/{}", wanted.archive, wanted.suite);
-        let by_hash = mirror.bytes(&format!("{base}/{dir}/by-hash/SHA256/{expected}"), sum.size)?;
+        let by_hash = get(ctx, mirror, format!("{base}/{dir}/by-hash/SHA256/{expected}"), sum.size)?;
         let bytes = match by_hash {
             Some(bytes) => Some(bytes),
-            None => mirror.bytes(&format!("{base}/{name}"), release::INDEX_MAX)?,
+            None => get(ctx, mirror, format!("{base}/{name}"), release::INDEX_MAX)?,
         };
         let bytes = bytes.with_context(|| format!("the mirror {mirror} has no {base}/{name}"))?;
         let found = hash::of_bytes(&bytes);
@@ -174,4 +177,21 @@ fn load_index(
     let text = compression::unpack_all(compression, &packed, release::INDEX_MAX)
         .with_context(|| format!("unpacking {name}"))?;
     String::from_utf8(text).with_context(|| format!("{name} is not UTF-8"))
+}
+
+/// Gets a file in a thread of its own, so that Ctrl-C need not wait for a mirror that is silent.
+fn get(ctx: &Ctx, mirror: &Mirror, path: String, limit: u64) -> anyhow::Result<Option<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel();
+    let mirror = mirror.clone();
+    std::thread::spawn(move || {
+        // Sending fails only when nobody waits any more.
+        sender.send(mirror.bytes(&path, limit)).ok()
+    });
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(100)) {
+            Ok(res) => return res,
+            Err(mpsc::RecvTimeoutError::Timeout) => ctx.cancel.check()?,
+            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("a thread panicked"),
+        }
+    }
 }
