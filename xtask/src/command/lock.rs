@@ -77,11 +77,12 @@ pub fn update(ctx: &Ctx, definition: &Definition, mirror: &Mirror) -> anyhow::Re
         let difference = Difference::between(old, new);
         let size: u64 = new.iter().map(|row| row.size).sum();
         let summary = match difference.lines.len() {
+            _ if old.is_empty() => "all new".to_owned(),
             0 => "nothing changed".to_owned(),
             n => format!("{n} changes"),
         };
         ctx.log.line(&format!("lock: {name}: {} packages, {} MB, {summary}", new.len(), size / 1_000_000));
-        for line in difference.lines {
+        for line in difference.lines.iter().filter(|_| !old.is_empty()) {
             ctx.log.line(&format!("  {line}"));
         }
     }
