@@ -13,8 +13,8 @@ fn targets_take_seeds_and_their_mutations() {
     for (name, target) in TARGETS {
         let seeds = seeds(name);
         assert!(!seeds.is_empty(), "{name}");
-        // Xorshift: the same changes in every run.
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        // Xorshift: the same changes in every run with the same seed.
+        let mut state = number("SLIPWAY_FUZZ_SEED", 0x9e37_79b9_7f4a_7c15) | 1;
         let mut next = |below: usize| {
             state ^= state << 13;
             state ^= state >> 7;
@@ -23,7 +23,7 @@ fn targets_take_seeds_and_their_mutations() {
         };
         for seed in seeds {
             target(&seed);
-            for _ in 0..2000 {
+            for _ in 0..number("SLIPWAY_FUZZ_CASES", 2000) {
                 let mut changed = seed.clone();
                 for _ in 0..1 + next(4) {
                     let at = next(changed.len().min(1024));
@@ -36,6 +36,11 @@ fn targets_take_seeds_and_their_mutations() {
             }
         }
     }
+}
+
+/// A number that a longer run sets, see `cargo xtask soak`.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
 #[test]

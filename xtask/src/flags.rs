@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use checks::Report;
+pub use checks::{Ci, Compare, Image, Report, Soak, Test, Tier};
 
 /// Builds, runs and checks the Slipway image.
 #[derive(Debug, Parser)]
@@ -32,6 +32,14 @@ pub enum Command {
     Ssh(Ssh),
     /// Write a page that shows what an image consists of and how it differs from another
     Report(Report),
+    /// Compare two builds byte by byte and name the first difference
+    Compare(Compare),
+    /// Run every check that CI runs
+    Ci(Ci),
+    /// Run one tier of the tests, or all of them
+    Test(Test),
+    /// Run the long tests and write docs/soak.md
+    Soak(Soak),
 }
 
 /// Arguments of `lock`.
@@ -85,6 +93,9 @@ pub struct Run {
     /// What runs the guest's instructions; `auto` tries a tiny guest under KVM
     #[arg(long, value_enum, default_value_t = Accel::Auto)]
     pub accel: Accel,
+    /// Add a word to the kernel command line (may be given several times)
+    #[arg(long, value_name = "WORD")]
+    pub append: Vec<String>,
     /// Keep the disk, and use it again the next time
     #[arg(long)]
     pub keep: bool,

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod cache;
+mod cargo;
+mod checks;
 mod command;
 mod contents;
 mod ctx;
@@ -12,6 +14,7 @@ mod flags;
 mod hash;
 mod identity;
 mod inputs;
+mod judges;
 mod keyed;
 mod keys;
 mod licences;
@@ -21,6 +24,8 @@ mod manifest;
 mod mirror;
 mod ownership;
 mod pipeline;
+mod reproduce;
+mod seeded;
 mod stage;
 mod tools;
 mod tree;
@@ -47,6 +52,10 @@ fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
         flags::Command::Lock(args) => command::lock::run(&ctx, &args),
         flags::Command::Run(args) => command::run::run(&ctx, &args),
         flags::Command::Report(args) => command::report::run(&ctx, &args),
+        flags::Command::Compare(args) => command::compare::run(&ctx, &args),
+        flags::Command::Ci(args) => command::ci::run(&ctx, &args),
+        flags::Command::Test(args) => command::test::run(&ctx, &args),
+        flags::Command::Soak(args) => command::soak::run(&ctx, &args),
         // The exit code is that of the command in the machine.
         flags::Command::Ssh(args) => return command::ssh::run(&ctx, &args),
     }

@@ -1,0 +1,164 @@
+//! `cargo xtask soak`: the long runs, and the small seeded sample of them that CI takes.
+
+mod exhaustive;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use anyhow::bail;
+
+use crate::checks::{self, Check, Counts};
+use crate::command::test::{self, Judged};
+use crate::ctx::Ctx;
+use crate::judges::Judges;
+use crate::reproduce::Agents;
+use crate::seeded::Random;
+use crate::{cargo, command, durable, flags, reproduce};
+
+/// Cases of each property test and of each fuzz seed in CI's sample.
+const SAMPLE_CASES: u32 = 400;
+/// Blocks in which the long run lets veritysetup look for a flipped byte: it reads the image each time.
+const FOREIGN_FLIPS: usize = 300;
+
+/// Runs everything for long and writes what was done into docs/soak.md, or runs CI's sample.
+pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
+    let Some(date) = &args.date else {
+        let counts = sample(ctx, &args.image)?;
+        checks::print_total(counts);
+        return Ok(());
+    };
+    check_date(date)?;
+    let tree = command::run::tools(ctx, &args.image.inputs)?;
+    let image_dir = test::image_dir(ctx, &args.image)?;
+    let judged = Judged::read(&image_dir, args.image.seed)?;
+    let judges = Judges::new(&tree, &ctx.target.join("soak"), &[&image_dir])?;
+    let n_blocks = judged.manifest.usr_blocks;
+    let flips: BTreeSet<u64> = {
+        let mut random = Random::new(judged.seed);
+        (0..FOREIGN_FLIPS).map(|_| random.below(n_blocks)).collect()
+    };
+    let n_flips = flips.len();
+    let start = Instant::now();
+    let mut all = vec![
+        Check::counting(format!("property tests, {} cases each", args.cases), || properties(ctx, args.cases)),
+        Check::counting(format!("changed seeds of the fuzz targets, {} each", args.cases), || {
+            fuzz(ctx, args.cases, judged.seed)
+        }),
+        Check::new(format!("our verifier finds a flipped byte in each of {n_blocks} blocks"), || {
+            exhaustive::every_block(ctx, &judged)
+        }),
+        Check::new(format!("veritysetup finds a flipped byte in {n_flips} blocks"), || {
+            judged.flips(ctx, &judges, &flips)
+        }),
+    ];
+    for n in 1..=args.builds {
+        let (tree, judges, image_dir, judged) = (&tree, &judges, &image_dir, &judged);
+        all.push(Check::new(format!("build {n} from nothing, elsewhere, is the same"), move || {
+            let target = ctx.target.join("again").join(n.to_string());
+            let version = &judged.manifest.version;
+            let second = reproduce::build_again(ctx, tree, version, &target, Agents::Compiled)?;
+            let compare = Judges::new(tree, judges.work(), &[image_dir, &second])?;
+            reproduce::same(&compare, image_dir, &second)?;
+            durable::remove_if_there(&target)
+        }));
+    }
+    let names: Vec<String> = all.iter().map(|check| check.name.clone()).collect();
+    let counts = checks::run_all(ctx, all)?;
+    let minutes = start.elapsed().as_secs() / 60;
+    let path = ctx.repo.join("docs/soak.md");
+    durable::write(&path, page(date, &judged, &names, counts, minutes).as_bytes())?;
+    ctx.log.line(&format!("wrote {}", path.display()));
+    checks::print_total(counts);
+    Ok(())
+}
+
+/// A part of each long run, chosen by the seed.
+pub fn sample(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
+    let judged = Judged::read(&test::image_dir(ctx, args)?, args.seed)?;
+    let seed = judged.seed;
+    checks::run_all(
+        ctx,
+        vec![
+            Check::counting(format!("property tests, {SAMPLE_CASES} cases each"), || {
+                properties(ctx, SAMPLE_CASES)
+            }),
+            Check::counting(format!("changed seeds of the fuzz targets (seed {seed})"), || {
+                fuzz(ctx, SAMPLE_CASES, seed)
+            }),
+            Check::new(
+                format!("our verifier finds a flipped byte in any of 64 blocks (seed {seed})"),
+                || exhaustive::some_blocks(&judged, 64),
+            ),
+        ],
+    )
+}
+
+fn properties(ctx: &Ctx, cases: u32) -> anyhow::Result<Counts> {
+    let mut command = cargo::command(ctx, &["test", "--quiet", "--locked"]);
+    for name in ["deb", "disk-image", "slots", "uki", "verity"] {
+        command.args(["--package", name]);
+    }
+    command.env("PROPTEST_CASES", cases.to_string());
+    cargo::counted(command, "cargo test")
+}
+
+/// The fuzz targets are functions: without libFuzzer, seeded changes of their seeds drive them.
+fn fuzz(ctx: &Ctx, cases: u32, seed: u64) -> anyhow::Result<Counts> {
+    let args = ["test", "--quiet", "--locked", "--release", "--manifest-path", "fuzz/Cargo.toml"];
+    let mut command = cargo::command(ctx, &args);
+    command.env("CARGO_TARGET_DIR", ctx.target.join("fuzz"));
+    command.env("SLIPWAY_FUZZ_CASES", cases.to_string()).env("SLIPWAY_FUZZ_SEED", seed.to_string());
+    cargo::counted(command, "cargo test of fuzz/")
+}
+
+fn page(date: &str, judged: &Judged, names: &[String], counts: Counts, minutes: u64) -> String {
+    let Judged { manifest, seed, .. } = judged;
+    let mut text = String::from(
+        "# The long runs\n\nWritten by `cargo xtask soak --date YYYY-MM-DD`; CI runs a seeded sample of the same, \
+         `cargo xtask soak --sample`.\n\n| what | value |\n| --- | --- |\n",
+    );
+    for (what, value) in [
+        ("date", date.to_owned()),
+        ("commit of the image", format!("`{}`", manifest.commit)),
+        ("version", manifest.version.clone()),
+        ("root hash", format!("`{}`", manifest.root_hash)),
+        ("compiler", manifest.toolchain.get("rustc").cloned().unwrap_or_default()),
+        ("seed", seed.to_string()),
+        ("minutes", minutes.to_string()),
+        ("tests", format!("{} passed, {} failed", counts.passed, counts.failed)),
+    ] {
+        writeln!(text, "| {what} | {value} |").expect("writing to a string cannot fail");
+    }
+    text.push_str("\n## What ran\n\n");
+    for name in names {
+        writeln!(text, "- {name}").expect("writing to a string cannot fail");
+    }
+    text.push_str(
+        "\nOur verifier and `veritysetup` answer alike on every sample, so the exhaustive run uses ours: \
+         veritysetup reads the whole image for each flipped byte.\n",
+    );
+    text
+}
+
+fn check_date(text: &str) -> anyhow::Result<()> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let digits = |part: &str, len| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit());
+    match parts.as_slice() {
+        [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2) => Ok(()),
+        _ => bail!("--date {text}: write it as 2026-11-23"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_year_month_day() {
+        check_date("2026-11-23").unwrap();
+        for wrong in ["", "23.11.2026", "2026-11", "2026-1-2", "2026-11-23T"] {
+            assert!(check_date(wrong).is_err(), "{wrong}");
+        }
+    }
+}

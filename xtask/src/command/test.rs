@@ -1,0 +1,126 @@
+//! `cargo xtask test`: the tiers of the tests, together or one of them.
+
+mod image;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::checks::{self, Check, Counts};
+use crate::ctx::Ctx;
+use crate::flags::{self, Tier};
+use crate::judges::Judges;
+use crate::{cargo, command, pipeline};
+
+pub use image::Judged;
+
+/// Runs the tier that was asked for, or all of them, and counts.
+pub fn run(ctx: &Ctx, args: &flags::Test) -> anyhow::Result<()> {
+    let filter = args.filter.as_deref();
+    let unit = || Check::counting("unit tests and house rules", || unit(ctx, filter));
+    let judge = || Check::counting("judges", || judge(ctx, &args.image, filter));
+    let vm = || Check::counting("virtual machines", || vm(ctx, &args.image, filter));
+    let checks = match args.tier {
+        Some(Tier::Unit) => vec![unit()],
+        Some(Tier::Judge) => vec![judge()],
+        Some(Tier::Vm) => vec![vm()],
+        None => vec![unit(), judge(), vm()],
+    };
+    let counts = checks::run_all(ctx, checks)?;
+    checks::print_total(counts);
+    Ok(())
+}
+
+/// All crates' tests; the house rules (`tidy.rs`) are tests of this one.
+pub fn unit(ctx: &Ctx, filter: Option<&str>) -> anyhow::Result<Counts> {
+    let mut command = cargo::command(ctx, &["test", "--workspace", "--locked", "--quiet"]);
+    command.args(filter);
+    cargo::counted(command, "cargo test")
+}
+
+/// Others' programs judge the crates' output and the image.
+pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Result<Counts> {
+    let tree = command::run::tools(ctx, &args.inputs)?;
+    let work = ctx.target.join("judge");
+    let temporary = work.join("tmp");
+    std::fs::create_dir_all(&temporary).with_context(|| format!("creating {}", temporary.display()))?;
+    let programs = work.join("programs");
+    let image_dir = image_dir(ctx, args)?;
+    let overlays = ctx.repo.join("overlays");
+    let judged = Judged::read(&image_dir, args.seed)?;
+    let judges = Judges::new(&tree, &work, &[&image_dir, &overlays])?;
+    judges.install(&programs)?;
+    let mut crates = cargo::command(ctx, &["test", "--workspace", "--locked", "--quiet", "--test", "judge"]);
+    crates.env("SLIPWAY_JUDGES", &programs).env("TMPDIR", &temporary);
+    let mut all = Vec::new();
+    if filter.is_none_or(|filter| "crates".contains(filter)) {
+        all.push(Check::counting("crates' judge tests", move || {
+            cargo::counted(crates, "cargo test --test judge")
+        }));
+    }
+    let wanted = |check: &Check<'_>| filter.is_none_or(|filter| check.name.contains(filter));
+    all.extend(judged.checks(ctx, &judges).into_iter().filter(wanted));
+    checks::run_all(ctx, all)
+}
+
+/// Scenarios in virtual machines, with a second image of a higher version beside the one under test.
+pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Result<Counts> {
+    let tree = command::run::tools(ctx, &args.inputs)?;
+    let image_dir = image_dir(ctx, args)?;
+    let next = next_image(ctx, args)?;
+    let work = ctx.target.join("e2e");
+    let mut command = cargo::command(ctx, &["run", "--quiet", "--locked", "--package", "e2e", "--"]);
+    command.arg("--image-dir").arg(&image_dir).arg("--next-image-dir").arg(&next);
+    command.arg("--tools").arg(&tree).arg("--work").arg(&work);
+    if let Some(filter) = filter {
+        command.args(["--filter", filter]);
+    }
+    cargo::counted(command, "e2e")
+}
+
+/// Builds the next version, with one more system user and unit.
+fn next_image(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<PathBuf> {
+    let judged = Judged::read(&image_dir(ctx, args)?, args.seed)?;
+    let out = ctx.target.join("image-next");
+    let next = next_version(&judged.manifest.version).context("counting the version up")?;
+    let built = pipeline::build(
+        ctx,
+        &flags::BuildImage {
+            version: Some(next.parse().with_context(|| format!("reading the version `{next}`"))?),
+            out: Some(out),
+            overlay: vec![ctx.repo.join("crates/e2e/next")],
+            inputs: args.inputs.clone(),
+            ..flags::BuildImage::default()
+        },
+    )?;
+    Ok(built.out)
+}
+
+/// `0.1.1` of `0.1.0` and of `0.1.0~rc.1`.
+fn next_version(version: &str) -> Option<String> {
+    let plain = version.split('~').next()?;
+    let (start, last) = plain.rsplit_once('.')?;
+    Some(format!("{start}.{}", last.parse::<u64>().ok()?.checked_add(1)?))
+}
+
+/// The folder of the image under test.
+pub fn image_dir(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<PathBuf> {
+    match &args.image_dir {
+        Some(dir) => std::path::absolute(dir).context("resolving --image-dir"),
+        None => Ok(ctx.target.join("image")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_version_is_higher() {
+        for version in ["0.1.0", "0.1.9", "1.2.3~rc.1"] {
+            let next = next_version(version).unwrap();
+            assert!(slots::compare_version_text(version, &next).is_lt(), "{version} {next}");
+        }
+        assert_eq!(next_version("x"), None);
+    }
+}
