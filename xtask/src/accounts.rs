@@ -115,7 +115,8 @@ mod tests {
     fn names_a_new_system_user() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("etc")).unwrap();
-        fs::write(dir.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\nnewcomer:x:1:1::/:/bin/sh\n").unwrap();
+        fs::write(dir.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\nnewcomer:x:1:1::/:/bin/sh\n")
+            .unwrap();
         fs::write(dir.path().join("etc/group"), "root:x:0:\n").unwrap();
         let err = check_assembled(&serde_yaml::from_str(TABLE).unwrap(), dir.path()).unwrap_err();
         assert!(err.to_string().contains("accounts.users.newcomer"), "{err}");

@@ -296,7 +296,11 @@ impl Definition {
         for (name, gid) in &self.accounts.groups {
             let earlier = numbers.insert(gid.value, name);
             check(gid, earlier.is_none(), || {
-                format!("accounts.groups.{name}: number {} is that of `{}`", gid.value, earlier.map_or("", |x| x))
+                format!(
+                    "accounts.groups.{name}: number {} is that of `{}`",
+                    gid.value,
+                    earlier.map_or("", |x| x)
+                )
             })?;
         }
         numbers.clear();
@@ -316,9 +320,11 @@ impl Definition {
             }
         }
         for row in &self.ownership {
-            check(&row.mode, u32::from_str_radix(&row.mode.value, 8).is_ok_and(|mode| mode <= 0o7777), || {
-                format!("ownership: mode `{}` is not octal, as \"4755\"", row.mode.value)
-            })?;
+            check(
+                &row.mode,
+                u32::from_str_radix(&row.mode.value, 8).is_ok_and(|mode| mode <= 0o7777),
+                || format!("ownership: mode `{}` is not octal, as \"4755\"", row.mode.value),
+            )?;
             check(&row.path, self.accounts.users.contains_key(&row.owner), || {
                 format!("ownership: owner `{}` is not in accounts.users", row.owner)
             })?;
@@ -352,7 +358,9 @@ fn check<T>(at: &Spanned<T>, ok: bool, message: impl FnOnce() -> String) -> Resu
 fn is_package_name(name: &str) -> bool {
     name.len() >= 2
         && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
 }
 
 #[cfg(test)]

@@ -24,11 +24,16 @@ impl Trusted {
             if !name.ends_with(".pub") {
                 continue;
             }
-            let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
             check(&text).map_err(|err| anyhow::anyhow!("{}: {err}", path.display()))?;
             keys.insert(name, text);
         }
-        anyhow::ensure!(!keys.is_empty(), "{} holds no *.pub file: no update could be trusted", dir.display());
+        anyhow::ensure!(
+            !keys.is_empty(),
+            "{} holds no *.pub file: no update could be trusted",
+            dir.display()
+        );
         Ok(Self(keys))
     }
 

@@ -76,16 +76,21 @@ fn of_package(path: &Path) -> anyhow::Result<Table> {
 pub fn apply(tree: &mut Tree, packages: &Table, definition: &Definition) -> anyhow::Result<()> {
     for (path, entry) in packages {
         let Some(node) = tree.0.get_mut(path) else { continue };
-        node.uid = uid(&definition.accounts, &entry.user)
-            .with_context(|| format!("owner of {path}: image/image.yaml: accounts.users lacks `{}`", entry.user))?;
-        node.gid = gid(&definition.accounts, &entry.group)
-            .with_context(|| format!("group of {path}: image/image.yaml: accounts.groups lacks `{}`", entry.group))?;
+        node.uid = uid(&definition.accounts, &entry.user).with_context(|| {
+            format!("owner of {path}: image/image.yaml: accounts.users lacks `{}`", entry.user)
+        })?;
+        node.gid = gid(&definition.accounts, &entry.group).with_context(|| {
+            format!("group of {path}: image/image.yaml: accounts.groups lacks `{}`", entry.group)
+        })?;
         node.mode = entry.mode;
     }
     for row in &definition.ownership {
         let path = &row.path.value;
         let node = tree.0.get_mut(path).with_context(|| {
-            format!("image/image.yaml:{}: ownership: `{path}` is not in the image", row.path.referenced.line())
+            format!(
+                "image/image.yaml:{}: ownership: `{path}` is not in the image",
+                row.path.referenced.line()
+            )
         })?;
         node.uid = uid(&definition.accounts, &row.owner).unwrap_or(0);
         node.gid = gid(&definition.accounts, &row.group).unwrap_or(0);

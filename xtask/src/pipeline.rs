@@ -62,7 +62,8 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
     let rows = inputs.locks.packages.image_rows(&args.without);
     let packages_key = packages_key(&rows);
     let paths: Vec<PathBuf> = rows.iter().map(|row| inputs.files[&row.sha256].clone()).collect();
-    let debs: Vec<(String, PathBuf)> = rows.iter().map(|row| deb_name(row)).zip(paths.iter().cloned()).collect();
+    let debs: Vec<(String, PathBuf)> =
+        rows.iter().map(|row| deb_name(row)).zip(paths.iter().cloned()).collect();
     let glibc = rows.iter().find(|row| row.name == LIBC).with_context(|| format!("no {LIBC} is locked"))?;
     let toolchain = agents::toolchain()?;
 
@@ -86,13 +87,13 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
         (joined(agents.join()), joined(owners.join()), rootfs)
     });
     let (rootfs, agents, owners) = (rootfs?, agents?, owners?);
-    let modules =
-        modules::run(ctx, &programs, &modules::Input { definition: &definition, rootfs: &rootfs })?;
+    let modules = modules::run(ctx, &programs, &modules::Input { definition: &definition, rootfs: &rootfs })?;
     let packages: Vec<Package> = rows.iter().map(|row| package(row)).collect();
     let (usr, initrd) = std::thread::scope(|scope| {
         let initrd = scope.spawn(|| {
             initrd::run(
                 ctx,
+                &programs,
                 &initrd::Input {
                     definition: &definition,
                     version: &version,

@@ -223,7 +223,11 @@ impl<'a> Tools<'a> {
         if self.ctx.log.verbose() {
             bail!("{name} failed ({status}); its output is above");
         }
-        bail!("{name} failed ({status}); its last words:\n{}\nthe whole output: {}", tail(log)?, log.display())
+        bail!(
+            "{name} failed ({status}); its last words:\n{}\nthe whole output: {}",
+            tail(log)?,
+            log.display()
+        )
     }
 }
 

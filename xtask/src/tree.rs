@@ -276,7 +276,12 @@ mod tests {
 
     #[test]
     fn resolves_links_through_folders_and_from_the_root() {
-        let tree = tree(&["bin -> usr/bin", "usr/bin/vi -> /etc/alternatives/vi", "etc/alternatives/vi -> /usr/bin/vim", "usr/bin/vim"]);
+        let tree = tree(&[
+            "bin -> usr/bin",
+            "usr/bin/vi -> /etc/alternatives/vi",
+            "etc/alternatives/vi -> /usr/bin/vim",
+            "usr/bin/vim",
+        ]);
         assert_eq!(tree.resolve("bin/vi").as_deref(), Some("usr/bin/vim"));
     }
 

@@ -16,7 +16,9 @@ pub fn run(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<()> {
     ctx.log.line(&format!("  disk image  {} ({})", raw.display(), human(len)));
     ctx.log.line(&format!("  manifest    {}", built.output.manifest.display()));
     if built.insecure_keys {
-        ctx.log.warn("INSECURE: the image trusts the committed development key; build with `--keys DIR` for use");
+        ctx.log.warn(
+            "INSECURE: the image trusts the committed development key; build with `--keys DIR` for use",
+        );
     }
     ctx.log.line("next: `cargo xtask run` boots it");
     Ok(())

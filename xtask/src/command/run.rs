@@ -31,6 +31,7 @@ pub fn run(ctx: &Ctx, args: &flags::Run) -> anyhow::Result<()> {
     let mut machine = Machine::new(format!("slipway-{name}"), accel(ctx, args, &home)?);
     machine.cpus = args.cpus;
     machine.memory_mib = args.memory;
+    machine.cmdline_extra.clone_from(&args.append);
     machine.serial = if args.headless { Serial::Log } else { Serial::Terminal };
     ctx.log.line(&format!("booting {}", image.display()));
     if !args.headless {

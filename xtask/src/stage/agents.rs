@@ -46,7 +46,7 @@ pub fn run(ctx: &Ctx, input: &Input<'_>) -> anyhow::Result<Output> {
     for name in ["Cargo.toml", "Cargo.lock"] {
         key.add_path(name, &ctx.repo.join(name))?;
     }
-    for (name, path) in crate::hash::sorted_dir(&ctx.repo.join("crates"))? {
+    for (name, path) in shipping(&ctx.repo.join("crates"))? {
         // Tests and their data do not change what ships.
         for part in ["Cargo.toml", "src"] {
             key.add_path(&format!("{name}/{part}"), &path.join(part))?;
@@ -73,6 +73,23 @@ pub fn toolchain() -> anyhow::Result<BTreeMap<String, String>> {
         .or_else(|_| output(Command::new("cc").arg("--version")))?;
     let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     Ok(BTreeMap::from([("rustc".to_owned(), first(&rustc)), ("linker".to_owned(), first(&linker))]))
+}
+
+/// The agents' crates and those of ours that they depend on, by name.
+fn shipping(crates: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut found = BTreeMap::new();
+    let mut todo: Vec<String> = AGENTS.iter().map(|name| (*name).to_owned()).collect();
+    while let Some(name) = todo.pop() {
+        let dir = crates.join(&name);
+        if found.insert(name, dir.clone()).is_some() {
+            continue;
+        }
+        let path = dir.join("Cargo.toml");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let names = text.lines().filter_map(|line| line.split(['.', ' ']).next());
+        todo.extend(names.filter(|name| !name.is_empty() && crates.join(name).is_dir()).map(str::to_owned));
+    }
+    Ok(found)
 }
 
 fn compile(ctx: &Ctx) -> anyhow::Result<PathBuf> {
@@ -156,6 +173,14 @@ fn output(command: &mut Command) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn crates_that_do_not_ship_are_no_input() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+        let names: Vec<_> = shipping(&crates).unwrap().into_keys().collect();
+        assert!(names.contains(&"slots".to_owned()), "{names:?}");
+        assert!(!names.contains(&"vm".to_owned()), "{names:?}");
+    }
 
     #[test]
     fn versions_compare_as_numbers() {

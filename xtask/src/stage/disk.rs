@@ -160,9 +160,7 @@ fn plan(input: &Input<'_>) -> anyhow::Result<DiskPlan> {
                     (PartitionType::UsrVerityX86_64, verity_label.clone(), Uuid::from_bytes(verity_uuid.0))
                 }
                 (PartitionKind::Usr, _) => (PartitionType::UsrX86_64, empty.clone(), of_image),
-                (PartitionKind::UsrVerity, _) => {
-                    (PartitionType::UsrVerityX86_64, empty.clone(), of_image)
-                }
+                (PartitionKind::UsrVerity, _) => (PartitionType::UsrVerityX86_64, empty.clone(), of_image),
             };
             PartitionPlan { label, kind, uuid, size_bytes: partition.size.0 }
         })

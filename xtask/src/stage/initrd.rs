@@ -6,17 +6,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use deb::unpack::MERGED;
+
 use crate::ctx::Ctx;
 use crate::definition::{self, Definition};
 use crate::hash::Key;
 use crate::keyed::{self, Timing};
 use crate::stage::{agents, modules, rootfs, usr};
+use crate::tools::Tools;
 use crate::tree::{self, Kind, Node, Tree};
-use crate::{elf, identity};
+use crate::{accounts, elf, identity};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 5;
 /// Where the loader looks for libraries on the target, in order.
 const LIBRARY_DIRS: [&str; 3] = ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/systemd", "usr/lib"];
+/// What every program names as its interpreter.
+const LOADER: &str = "usr/lib64/ld-linux-x86-64.so.2";
 /// Level 15 packs the initrd in a few seconds; 19 takes five times as long for 2 % less.
 const ZSTD_LEVEL: i32 = 15;
 
@@ -53,7 +58,7 @@ pub struct Output {
 }
 
 /// Collects, resolves what programs and modules need, and packs.
-pub fn run(ctx: &Ctx, input: &Input<'_>) -> anyhow::Result<Output> {
+pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Output> {
     let definition = input.definition;
     let mut key = Key::new("initrd", VERSION);
     key.add("rootfs", input.rootfs.key.as_bytes());
@@ -69,13 +74,15 @@ pub fn run(ctx: &Ctx, input: &Input<'_>) -> anyhow::Result<Output> {
     let key = key.finish();
     let (dir, timing) = keyed::run(ctx, "initrd", &key, |work| {
         let epoch = u32::try_from(input.epoch).context("the lock's time does not fit into a cpio archive")?;
-        let tree = collect(input)?;
+        let modules = work.join("modules");
+        let tree = collect(tools, input, &modules)?;
         ctx.cancel.check()?;
         let path = work.join("initrd");
         let file = fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
         let mut packer = zstd::Encoder::new(file, ZSTD_LEVEL).context("starting compression")?;
         tree::cpio::write_cpio(&tree, epoch, &mut packer)?;
         packer.finish().with_context(|| format!("writing {}", path.display()))?;
+        crate::durable::remove_if_there(&modules)?;
         if let Some(tree) = microcode(&input.rootfs.root)? {
             let path = work.join("microcode");
             let mut file = fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
@@ -91,9 +98,13 @@ fn overlays(input: &Input<'_>) -> impl Iterator<Item = PathBuf> {
     input.overlays.iter().map(|overlay| overlay.join("initrd")).filter(|path| path.is_dir())
 }
 
-fn collect(input: &Input<'_>) -> anyhow::Result<Tree> {
+fn collect(tools: &Tools<'_>, input: &Input<'_>, modules: &Path) -> anyhow::Result<Tree> {
     let mut assembled = Tree::load(&input.rootfs.root, "usr")?;
     assembled.overlay(Tree::load(&input.rootfs.root, "etc")?);
+    // Links of the packages lead through the merged folders.
+    for name in MERGED {
+        assembled.insert(name, Node::symlink(format!("usr/{name}")));
+    }
     let rules = &input.definition.initrd.paths;
     let globs = usr::globs(rules)?;
     let mut unused: BTreeSet<usize> = (0..rules.len()).collect();
@@ -118,11 +129,11 @@ fn collect(input: &Input<'_>) -> anyhow::Result<Tree> {
         assembled.insert(&at, Node::program(path));
         take(&assembled, &mut tree, &at)?;
     }
-    take_modules(input, &mut tree)?;
-    for dir in ["dev", "proc", "sys", "run", "tmp", "root", "sysroot", "sysusr/usr", "var"] {
+    tree.overlay(few_modules(tools, input, modules)?);
+    for dir in ["dev", "proc", "sys", "run", "tmp", "root", "sysroot", "sysusr/usr", "var/tmp"] {
         tree.insert(dir, Node::dir());
     }
-    for name in ["bin", "sbin", "lib", "lib64"] {
+    for name in MERGED {
         tree.insert(name, Node::symlink(format!("usr/{name}")));
     }
     let product = &input.definition.product.value;
@@ -133,7 +144,9 @@ fn collect(input: &Input<'_>) -> anyhow::Result<Tree> {
     // No account has a password: the rescue prompt opens without one, as design section 5 wants, because
     // whoever reads the console of a machine that cannot start has it in hand anyway.
     tree.insert("etc/passwd", Node::file("root::0:0::/root:/bin/sh\n"));
-    tree.insert("etc/group", Node::file("root:x:0:\ntty:x:5:\ndisk:x:6:\nkmem:x:15:\n"));
+    // Device nodes get their groups already here.
+    let files = accounts::Files::render(&input.definition.accounts);
+    tree.insert("etc/group", Node::file(files.group));
     tree.insert("init", Node::symlink("usr/lib/systemd/systemd"));
     for overlay in overlays(input) {
         tree.overlay(Tree::load(&overlay, "")?);
@@ -152,7 +165,7 @@ fn take(from: &Tree, to: &mut Tree, path: &str) -> anyhow::Result<()> {
         Kind::Dir => Ok(()),
         Kind::Symlink(_) => match from.resolve(path) {
             Some(target) => {
-                take_chain(from, to, path)?;
+                take_chain(from, to, path);
                 take(from, to, &target)
             }
             // Links such as /dev/null for masked units lead out of the tree.
@@ -165,37 +178,36 @@ fn take(from: &Tree, to: &mut Tree, path: &str) -> anyhow::Result<()> {
             }
             let needed = elf::needed_libraries(&bytes).with_context(|| format!("reading {path}"))?;
             for name in needed {
-                let found = LIBRARY_DIRS.iter().map(|dir| format!("{dir}/{name}")).find(|at| from.0.contains_key(at));
+                let found =
+                    LIBRARY_DIRS.iter().map(|dir| format!("{dir}/{name}")).find(|at| from.0.contains_key(at));
                 if let Some(library) = found {
                     take(from, to, &library).with_context(|| format!("which {path} needs"))?;
                 }
             }
-            if let Some(loader) = from.resolve("usr/lib64/ld-linux-x86-64.so.2") {
-                if !to.0.contains_key(&loader) {
-                    take(from, to, "usr/lib64/ld-linux-x86-64.so.2")?;
-                }
-            }
-            Ok(())
+            take(from, to, LOADER)
         }
     }
 }
 
 /// Takes the links between a link and what it finally leads to, such as /etc/alternatives.
-fn take_chain(from: &Tree, to: &mut Tree, path: &str) -> anyhow::Result<()> {
+fn take_chain(from: &Tree, to: &mut Tree, path: &str) {
     let mut at = path.to_owned();
     while let Some(Node { kind: Kind::Symlink(target), .. }) = from.0.get(&at) {
         let next = match target.strip_prefix('/') {
             Some(absolute) => absolute.to_owned(),
             None => format!("{}/{target}", tree::parent(&at).unwrap_or("")),
         };
-        let Some(node) = from.0.get(&next) else { return Ok(()) };
-        to.insert(&next, node.clone());
+        match from.0.get(&next) {
+            Some(node @ Node { kind: Kind::Symlink(_), .. }) => to.insert(&next, node.clone()),
+            // What the last link leads to is taken with all that it needs.
+            Some(_) | None => return,
+        }
         at = next;
     }
-    Ok(())
 }
 
-fn take_modules(input: &Input<'_>, tree: &mut Tree) -> anyhow::Result<()> {
+/// The named modules and what they depend on, copied to `dir`, with an index of exactly these.
+fn few_modules(tools: &Tools<'_>, input: &Input<'_>, dir: &Path) -> anyhow::Result<Tree> {
     let kernel = &input.modules.kernel;
     let base = format!("usr/lib/modules/{kernel}");
     let all = Tree::load(&input.modules.root, &base)?;
@@ -217,20 +229,25 @@ fn take_modules(input: &Input<'_>, tree: &mut Tree) -> anyhow::Result<()> {
             ),
         }
     }
+    let to = dir.join(&base);
+    let copy = |name: &str| {
+        let (from, to) = (input.modules.root.join(&base).join(name), to.join(name));
+        crate::durable::link_or_copy(&from, &to)
+    };
     while let Some(path) = todo.pop() {
-        let at = format!("{base}/{path}");
-        if !tree.0.contains_key(&at) {
-            let node = all.0.get(&at).with_context(|| format!("module {path} is missing"))?;
-            tree.insert(&at, node.clone());
+        if !to.join(&path).exists() {
+            copy(&path)?;
             todo.extend(table.get(path.as_str()).into_iter().flatten().map(|path| (*path).to_owned()));
         }
     }
-    for (path, node) in &all.0 {
-        if path.ends_with(".bin") {
-            tree.insert(path, node.clone());
-        }
+    for name in modules::DEPMOD_INPUTS {
+        copy(name)?;
     }
-    Ok(())
+    tools.depmod(dir, kernel)?;
+    let mut tree = Tree::load(dir, "usr")?;
+    // modprobe reads the binary indexes; depmod wrote the same as text.
+    tree.0.retain(|path, _| !modules::is_text_index(path));
+    Ok(tree)
 }
 
 /// `kernel/drivers/md/dm-verity.ko` is `dm_verity`.
@@ -276,6 +293,21 @@ mod tests {
         take(&from, &mut to, "usr/bin/vi").unwrap();
         assert!(to.0.contains_key("etc/alternatives/vi"));
         assert!(to.0.contains_key("usr/bin/vim"));
+    }
+
+    #[test]
+    fn a_linked_library_brings_its_own_needs() {
+        let own = std::env::current_exe().unwrap();
+        let mut from = Tree::default();
+        for name in ["libc.so.6", "libgcc_s.so.1", "libm.so.6"] {
+            from.insert(&format!("usr/lib/x86_64-linux-gnu/{name}"), Node::file("text"));
+        }
+        from.insert(LOADER, Node::file("text"));
+        from.insert("usr/lib/liba.so", Node::symlink("liba.so.1"));
+        from.insert("usr/lib/liba.so.1", Node::program(&own));
+        let mut to = Tree::default();
+        take(&from, &mut to, "usr/lib/liba.so").unwrap();
+        assert!(to.0.contains_key("usr/lib/x86_64-linux-gnu/libc.so.6"));
     }
 
     #[test]

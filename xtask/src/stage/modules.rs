@@ -19,6 +19,8 @@ use crate::stage::{rootfs, usr};
 use crate::tools::Tools;
 
 const VERSION: u32 = 1;
+/// What depmod reads beside the modules themselves.
+pub const DEPMOD_INPUTS: [&str; 3] = ["modules.order", "modules.builtin", "modules.builtin.modinfo"];
 /// Modules are decompressed side by side.
 const WORKERS: usize = 2;
 
@@ -59,8 +61,7 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
         let globs = usr::globs(rules)?;
         let kept = kept(&dep, |path| !globs.is_match(path.strip_prefix("kernel/").unwrap_or(path)))?;
         unpack(ctx, &from, &to, kept.into_iter().collect())?;
-        // What depmod reads beside the modules themselves.
-        for name in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
+        for name in DEPMOD_INPUTS {
             fs::copy(from.join(name), to.join(name)).with_context(|| format!("copying {name}"))?;
         }
         tools.depmod(work, &kernel)
@@ -79,6 +80,12 @@ fn kept(dep: &str, wanted: impl Fn(&str) -> bool) -> anyhow::Result<BTreeSet<Str
         }
     }
     Ok(kept)
+}
+
+/// Whether a file is an index that modprobe reads in its binary form only.
+pub fn is_text_index(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    ["modules.alias", "modules.dep", "modules.symbols", "modules.builtin.modinfo"].contains(&name)
 }
 
 /// Lines `module: dependency dependency …`, paths below the version's folder.

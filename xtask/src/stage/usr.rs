@@ -21,7 +21,7 @@ use crate::tools::Tools;
 use crate::tree::{Node, Tree};
 use crate::{accounts, contents, identity, licences};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// All that `/usr` is made of.
 #[derive(Debug)]
@@ -166,6 +166,7 @@ fn assemble(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<(
     }
     tree.remove(&format!("usr/lib/modules/{}", input.modules.kernel));
     tree.overlay(Tree::load(&input.modules.root, "usr")?);
+    tree.0.retain(|path, _| !modules::is_text_index(path));
     tree.rename("etc", "usr/share/factory/etc");
     tree.overlay(licences);
     let contents = contents::by_package(&input.rootfs.root, &tree, product)?;

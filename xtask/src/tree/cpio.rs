@@ -36,7 +36,8 @@ fn write_entry(
     name: &str,
     data: &[u8],
 ) -> anyhow::Result<()> {
-    let size = u32::try_from(data.len()).context("a file of 4 GiB or more does not fit into a cpio archive")?;
+    let size =
+        u32::try_from(data.len()).context("a file of 4 GiB or more does not fit into a cpio archive")?;
     let name_size = u32::try_from(name.len() + 1)?;
     write!(
         out,
@@ -66,8 +67,7 @@ mod tests {
         let mut bytes = Vec::new();
         write_cpio(&tree, 1, &mut bytes).unwrap();
         assert_eq!(bytes.len() % 4, 0);
-        let starts: Vec<_> =
-            (0..bytes.len() - 5).filter(|at| &bytes[*at..*at + 6] == b"070701").collect();
+        let starts: Vec<_> = (0..bytes.len() - 5).filter(|at| &bytes[*at..*at + 6] == b"070701").collect();
         assert_eq!(starts.len(), 3);
         assert!(starts.iter().all(|at| at % 4 == 0));
         assert!(bytes.windows(10).any(|window| window == b"TRAILER!!!"));

@@ -31,7 +31,8 @@ pub fn write_tar(tree: &Tree, mtime: u64, out: impl Write) -> anyhow::Result<()>
             }
             Kind::File(Content::Disk(disk)) => {
                 let file = File::open(disk).with_context(|| format!("opening {}", disk.display()))?;
-                header.set_size(file.metadata().with_context(|| format!("reading {}", disk.display()))?.len());
+                header
+                    .set_size(file.metadata().with_context(|| format!("reading {}", disk.display()))?.len());
                 tar.append_data(&mut header, path, file)
             }
         };
