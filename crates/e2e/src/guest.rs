@@ -2,7 +2,7 @@
 
 use std::cell::{Ref, RefCell};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use vm::{Binds, Home, Machine, Vm};
@@ -11,6 +11,10 @@ use crate::lab::Setup;
 
 /// From power-on to the first login under software emulation, with a good margin: it takes about a minute.
 pub const BOOT: Duration = Duration::from_secs(300);
+/// Between two looks at a machine that boots.
+const LOOK: Duration = Duration::from_secs(20);
+/// Resets of a machine that ought to boot at once.
+const RESETS_MAX: usize = 2;
 /// From the first login to the end of the start job.
 const SETTLE: Duration = Duration::from_secs(240);
 /// A command in the guest.
@@ -83,10 +87,21 @@ impl Guest {
         Ok(())
     }
 
-    /// Powers the machine on and waits until `core` can log in.
+    /// Powers the machine on and waits until `core` can log in. A machine that is reset again and again is given
+    /// up before the deadline.
     pub fn boot(&self) -> anyhow::Result<()> {
         self.power_on()?;
-        self.wait_login(BOOT)
+        let end = Instant::now() + self.patient(BOOT);
+        while self.vm()?.wait_ssh(LOOK).is_err() {
+            let resets = self.resets()?;
+            anyhow::ensure!(
+                resets < RESETS_MAX,
+                "machine {} was reset {resets} times without a login",
+                self.name
+            );
+            anyhow::ensure!(Instant::now() < end, "machine {} did not let core log in", self.name);
+        }
+        Ok(())
     }
 
     /// Waits until `core` can log in.
