@@ -13,15 +13,11 @@ mod verity;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
 pub use settled::unfinished_jobs;
 pub use verity::{UsrState, usr_state};
 
 use crate::boot;
 use crate::durable;
-use crate::esp;
-use crate::failures;
 use crate::fallback::{self, Decision, Event, Situation};
 use crate::host::Host;
 use crate::stage;
@@ -101,6 +97,7 @@ fn record_passed(host: &Host) -> anyhow::Result<()> {
     let situation = Situation { kind: boot.kind, failures: 0, other_blessed: false };
     match fallback::decide(situation, Event::HealthPassed) {
         Decision::RecordComplete => stage::record(host, &boot, Stage::Complete, ""),
+        // `slipway blessed` does that, together with what else is to be cleared.
         Decision::ClearFailures
         | Decision::RecordAndReboot
         | Decision::CountAndReboot { .. }
@@ -109,11 +106,7 @@ fn record_passed(host: &Host) -> anyhow::Result<()> {
         | Decision::CountAndStay { .. }
         | Decision::PutLastAndStay { .. }
         | Decision::StayDegraded
-        | Decision::Prompt => esp::write(host, |esp| {
-            failures::clear(&esp.join(failures::FAILURES_DIR), &boot.version())
-                .context("clearing the failures")
-        })
-        .map(drop),
+        | Decision::Prompt => Ok(()),
     }
 }
 
@@ -121,7 +114,7 @@ fn record_passed(host: &Host) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::host::testing::Tree;
-    use crate::{failures::Failures, tries};
+    use crate::tries;
 
     fn well(_: &Host) -> anyhow::Result<()> {
         Ok(())
@@ -146,14 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn a_blessed_boot_that_is_well_forgets_failures_in_a_row() {
+    fn a_blessed_boot_that_is_well_writes_nothing_to_the_esp() {
         let tree = Tree::new();
         tree.loader_variable("LoaderEntrySelected", "slipway_1.0.0.efi");
-        let base = tree.host.path("/efi/slipway/failures");
-        failures::store(&base, "1.0.0", &Failures { count: 2, reasons: Vec::new() }).unwrap();
         passed(&tree.host).unwrap();
-        assert_eq!(failures::load(&base, "1.0.0").count, 0);
         assert!(tree.host.path(boot::COMPLETE_FILE).exists());
+        assert!(!tree.host.path("/efi").exists());
     }
 
     #[test]
