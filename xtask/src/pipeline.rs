@@ -39,6 +39,8 @@ pub struct Built {
 /// Builds the image: `fetch → tools → agents ∥ owners ∥ rootfs → modules → usr → initrd → uki → disk →
 /// manifest`.
 pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
+    // Two builds in one checkout would write the same folders; held until this one has ended.
+    let _lock = only_build(ctx)?;
     let version = match &args.version {
         Some(version) => version.clone(),
         None => env!("CARGO_PKG_VERSION").parse().context("reading the workspace's version")?,
@@ -186,6 +188,18 @@ pub fn tools(ctx: &Ctx, inputs: &Inputs, group: &str) -> anyhow::Result<tools_tr
     let rows = inputs.locks.tools.rows.iter().filter(|row| row.in_group(group)).collect();
     tools_tree::run(ctx, &tools_tree::Input { rows, files: &inputs.files })
         .with_context(|| format!("making the tools tree `{group}`"))
+}
+
+/// Waits until no other build runs in this checkout; the lock ends with the process.
+fn only_build(ctx: &Ctx) -> anyhow::Result<std::fs::File> {
+    let path = ctx.target.join("build.lock");
+    std::fs::create_dir_all(&ctx.target).with_context(|| format!("creating {}", ctx.target.display()))?;
+    let file = std::fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    if file.try_lock().is_err() {
+        ctx.log.line("waiting for another build in this checkout to end");
+        file.lock().with_context(|| format!("locking {}", path.display()))?;
+    }
+    Ok(file)
 }
 
 /// The committed overlays by name, then those of the command line.
