@@ -27,6 +27,8 @@ mod pipeline;
 mod reproduce;
 mod seeded;
 mod stage;
+#[cfg(test)]
+mod tidy;
 mod tools;
 mod tree;
 

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 #[cfg(test)]
 pub mod mock;
-mod sources;
+pub mod sources;
 
 /// Variable that names the mirror.
 pub const VARIABLE: &str = "SLIPWAY_MIRROR";
