@@ -80,22 +80,26 @@ docker rm -f ssl-a ssl-b >/dev/null";
     Ok(())
 }
 
-/// A07: a second engine whose containers' user numbers are moved, beside the first.
+/// A07: a second engine whose containers' user numbers are moved, beside the first. It has a bridge of its own:
+/// with `--bridge=none` it would remove the first one's.
 fn user_namespace(guest: &Guest) -> anyhow::Result<()> {
     let script = "
 echo core:100000:65536 > /etc/subuid
 echo core:100000:65536 > /etc/subgid
+ip link add remap0 type bridge
+ip address add 172.31.255.1/24 dev remap0
 systemd-run --quiet --unit=remap --property=Delegate=yes dockerd --userns-remap=core --host=unix:///run/remap.sock \
-  --data-root=/var/lib/remap --exec-root=/run/remap --pidfile=/run/remap.pid --bridge=none --iptables=false \
+  --data-root=/var/lib/remap --exec-root=/run/remap --pidfile=/run/remap.pid --bridge=remap0 --iptables=false \
   --ip6tables=false
 for try in $(seq 60); do docker -H unix:///run/remap.sock info >/dev/null 2>&1 && break; sleep 1; done
 docker save app:a -o /var/tmp/app.tar
 docker -H unix:///run/remap.sock load -q -i /var/tmp/app.tar >/dev/null
 rm /var/tmp/app.tar
 install -d -m 0777 /srv/share
-docker -H unix:///run/remap.sock run --rm -v /srv/share:/share app:a bash -c 'id -u; touch /share/file'
+docker -H unix:///run/remap.sock run --rm --network none -v /srv/share:/share app:a bash -c 'id -u; touch /share/file'
 stat -c %u /srv/share/file
-systemctl stop remap.service";
+systemctl stop remap.service
+ip link delete remap0";
     let text = guest.root(script)?;
     ensure!(text == "0\n100000", "uid inside and owner outside: {text}");
     Ok(())
