@@ -240,9 +240,12 @@ impl Definition {
     /// The same for a text; errors start with `LINE:COLUMN`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let definition: Self = serde_yaml::from_str(text).map_err(|err| {
-            let plain = err.without_snippet();
+            let plain = err.without_snippet().to_string();
             let at = err.location().map_or((1, 1), |found| (found.line(), found.column()));
-            format!("{}:{}: {}", at.0, at.1, plain.to_string().lines().next().unwrap_or("not valid YAML"))
+            // The position stands in front already.
+            let message = plain.lines().next().unwrap_or("not valid YAML");
+            let message = message.split(" at line ").next().unwrap_or(message);
+            format!("{}:{}: {message}", at.0, at.1)
         })?;
         definition.check()?;
         Ok(definition)
@@ -371,11 +374,16 @@ mod tests {
 
     const COMMITTED: &str = include_str!("../../image/image.yaml");
 
+    /// The error's line is that of the change; the rest is `expected`.
     #[track_caller]
     fn check_error(from: &str, to: &str, expected: Expect) {
-        assert!(COMMITTED.contains(from), "the definition no longer has `{from}`");
+        let at = COMMITTED.find(from).expect("the definition still has the text that is changed");
         let changed = COMMITTED.replacen(from, to, 1);
-        expected.assert_eq(&Definition::parse(&changed).expect_err("must be refused"));
+        let error = Definition::parse(&changed).expect_err("must be refused");
+        let (line, rest) = error.split_once(':').unwrap();
+        let first = COMMITTED[..at].lines().count() + usize::from(COMMITTED[..at].ends_with('\n'));
+        assert!((first..first + 1 + to.lines().count()).contains(&line.parse().unwrap()), "{error}");
+        expected.assert_eq(rest);
     }
 
     #[test]
@@ -387,37 +395,58 @@ mod tests {
 
     #[test]
     fn rejects_unknown_field_with_line() {
-        check_error("product: slipway", "product: slipway\nprodukt: x", expect![[""]]);
+        check_error(
+            "product: slipway",
+            "product: slipway\nprodukt: x",
+            expect![
+                "1: unknown field `produkt`, expected one of schema, product, mirror, archive, packages, tools, accounts, prune, initrd, ownership, partitions, disk_size, budgets"
+            ],
+        );
     }
 
     #[test]
     fn rejects_missing_field() {
-        check_error("disk_size: 3200 MiB", "", expect![[""]]);
+        let error = Definition::parse(&COMMITTED.replacen("disk_size: 3200 MiB", "", 1)).unwrap_err();
+        assert!(error.ends_with("missing field `disk_size`"), "{error}");
     }
 
     #[test]
     fn rejects_other_schema() {
-        check_error("schema: 1", "schema: 2", expect![[""]]);
+        check_error("schema: 1", "schema: 2", expect!["9: schema: found 2, this checkout understands 1"]);
     }
 
     #[test]
     fn rejects_malformed_size_with_line() {
-        check_error("disk_size: 3200 MiB", "disk_size: 4 gigs", expect![[""]]);
+        check_error(
+            "disk_size: 3200 MiB",
+            "disk_size: 4 gigs",
+            expect!["12: size `4 gigs`: write it as `512 MiB` or `4 GiB`"],
+        );
     }
 
     #[test]
     fn rejects_number_given_twice() {
-        check_error("docker: 102", "docker: 103", expect![[""]]);
+        check_error(
+            "docker: 102",
+            "docker: 103",
+            expect!["11: accounts.groups.etcd: number 103 is that of `docker`"],
+        );
     }
 
     #[test]
     fn rejects_malformed_package_name() {
-        check_error("- curl", "- Curl!", expect![[""]]);
+        check_error("- curl", "- Curl!", expect!["9: packages: `Curl!` is not a Debian package name"]);
     }
 
     #[test]
     fn rejects_broken_glob() {
-        check_error("usr/share/doc/**", "\"usr/share/{doc\"", expect![[""]]);
+        check_error(
+            "usr/share/doc/**",
+            "\"usr/share/{doc\"",
+            expect![
+                "7: malformed glob: error parsing glob 'usr/share/{doc': unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)"
+            ],
+        );
     }
 
     #[test]

@@ -61,7 +61,7 @@ mod tests {
     fn identifiers_differ_by_purpose_and_stay_for_ever() {
         assert_ne!(uuid("slipway", "disk"), uuid("slipway", "esp"));
         // A machine knows a plain copy of the image by this value: it must never change.
-        assert_eq!(uuid("slipway", "disk").to_string(), "");
+        assert_eq!(uuid("slipway", "disk").to_string(), "76b95fa7-0cce-8a28-b965-1a5b64dc5f8c");
     }
 
     #[test]
