@@ -28,8 +28,18 @@ pub fn load(host: &Host) -> anyhow::Result<Vec<Crash>> {
     let mut crashes = Vec::new();
     for name in host.list(DIR)? {
         let Ok(time) = name.parse() else { continue };
-        if let Some(text) = read_log(host, &format!("{DIR}/{name}/dmesg.txt"))? {
-            crashes.push(Crash { time, text });
+        // Records of efi_pstore lie one folder deeper, which counts the crashes of that second.
+        let mut dirs = vec![format!("{DIR}/{name}")];
+        dirs.extend(
+            host.list(&dirs[0])?
+                .iter()
+                .filter(|n| n.parse::<u32>().is_ok())
+                .map(|n| format!("{DIR}/{name}/{n}")),
+        );
+        for dir in dirs {
+            if let Some(text) = read_log(host, &format!("{dir}/dmesg.txt"))? {
+                crashes.push(Crash { time, text });
+            }
         }
     }
     crashes.sort_by_key(|crash| crash.time);
@@ -86,7 +96,8 @@ mod tests {
     #[test]
     fn finds_the_line_that_tells_why() {
         let tree = Tree::new();
-        tree.file(&format!("{DIR}/1700000100/dmesg.txt"), LOG)
+        tree.file(&format!("{DIR}/1700000100/001/dmesg.txt"), LOG)
+            .file(&format!("{DIR}/1700000100/001/dmesg-efi_pstore-170000010001001"), "x")
             .file(&format!("{DIR}/1700000050/dmesg.txt"), "<4>[ 1.0] cut\n")
             .file(&format!("{DIR}/notes/dmesg.txt"), LOG)
             .file(&format!("{DIR}/1700000200/other"), "");
