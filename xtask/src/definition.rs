@@ -173,7 +173,7 @@ pub enum PartitionKind {
 }
 
 /// Upper bounds.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budgets {
     /// `usr.erofs`.
@@ -183,13 +183,22 @@ pub struct Budgets {
 }
 
 /// Bounds of one artifact.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Without every optional group.
-    pub bare: Size,
-    /// With all of them.
-    pub full: Size,
+    /// The optional group of packages that the size depends on.
+    pub group: Spanned<String>,
+    /// When that group is left out.
+    pub without: Size,
+    /// When it is there.
+    pub with: Size,
+}
+
+impl Budget {
+    /// The field that holds for a build without some groups, and its value.
+    pub fn limit(&self, without: &[String]) -> (&'static str, u64) {
+        if without.contains(&self.group.value) { ("without", self.without.0) } else { ("with", self.with.0) }
+    }
 }
 
 /// A length in bytes, written as `N MiB` or `N GiB`.
@@ -333,6 +342,12 @@ impl Definition {
             })?;
             check(&row.path, self.accounts.groups.contains_key(&row.group), || {
                 format!("ownership: group `{}` is not in accounts.groups", row.group)
+            })?;
+        }
+        for budget in [&self.budgets.usr, &self.budgets.uki] {
+            let group = &budget.group;
+            check(group, self.optional_groups().contains(group.value.as_str()), || {
+                format!("budgets: `{}` is not an optional group of packages", group.value)
             })?;
         }
         for glob in self.prune.paths.iter().chain(&self.prune.modules).chain(&self.initrd.paths) {

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 
 use crate::ctx::Ctx;
-use crate::definition::{Budget, Definition};
+use crate::definition::Definition;
 use crate::keyed::Timing;
 use crate::manifest::Manifest;
 use crate::{durable, flags};
@@ -54,16 +54,16 @@ pub fn newest(dir: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Upper bounds by role of the artifact: those of a bare image when an optional group is not in it.
+/// Upper bounds by role of the artifact; which of the two holds is seen from the packages.
 pub fn budgets(definition: &Definition, manifest: &Manifest) -> BTreeMap<String, u64> {
     let has = |name: &str| manifest.packages.iter().any(|package| package.name == name);
-    let full = definition.packages.values().filter(|group| group.optional).all(|group| {
-        let mut names = group.packages.iter().map(|name| name.value.as_str());
-        names.all(has)
-    });
-    let bound = |budget: Budget| if full { budget.full.0 } else { budget.bare.0 };
-    let rows = [("usr", definition.budgets.usr), ("uki", definition.budgets.uki)];
-    rows.map(|(role, budget)| (role.to_owned(), bound(budget))).into()
+    let left_out = definition
+        .packages
+        .iter()
+        .filter(|(_, group)| group.optional && !group.packages.iter().any(|name| has(&name.value)));
+    let without: Vec<String> = left_out.map(|(name, _)| name.clone()).collect();
+    let rows = [("usr", &definition.budgets.usr), ("uki", &definition.budgets.uki)];
+    rows.map(|(role, budget)| (role.to_owned(), budget.limit(&without).1)).into()
 }
 
 fn read<T: DeserializeOwned>(path: impl AsRef<Path>) -> anyhow::Result<T> {

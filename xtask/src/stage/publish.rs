@@ -58,9 +58,8 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
     let definition = input.definition;
     let product = &definition.product.value;
     let stem = format!("{product}_{}", input.version);
-    let full = input.without.is_empty();
-    check_budget("usr", &input.usr.image, &definition.budgets.usr, full)?;
-    check_budget("uki", &input.uki.uki, &definition.budgets.uki, full)?;
+    check_budget("usr", &input.usr.image, &definition.budgets.usr, input.without)?;
+    check_budget("uki", &input.uki.uki, &definition.budgets.uki, input.without)?;
     fs::create_dir_all(input.out).with_context(|| format!("creating {}", input.out.display()))?;
 
     let mut artifacts = BTreeMap::new();
@@ -121,9 +120,9 @@ pub fn report(out: &Path, timings: &[Timing]) -> anyhow::Result<()> {
     durable::write(&out.join("build-report.json"), &serde_json::to_vec_pretty(timings)?)
 }
 
-fn check_budget(name: &str, path: &Path, budget: &Budget, full: bool) -> anyhow::Result<()> {
+fn check_budget(name: &str, path: &Path, budget: &Budget, without: &[String]) -> anyhow::Result<()> {
     let len = fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len();
-    let (field, limit) = if full { ("full", budget.full.0) } else { ("bare", budget.bare.0) };
+    let (field, limit) = budget.limit(without);
     anyhow::ensure!(
         len <= limit,
         "image/image.yaml: budgets.{name}.{field} is {}, the build made {}: prune more or raise it",
@@ -177,5 +176,36 @@ fn commit(repo: &Path) -> String {
         (Some(commit), Some(changes)) if changes.is_empty() => commit,
         (Some(commit), _) => format!("{commit}-dirty"),
         (None, _) => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exceeded_budget_is_named_with_both_sizes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("usr.erofs");
+        fs::write(&path, [0; 3 << 20]).unwrap();
+        let text = "{ group: firmware, without: 2 MiB, with: 3 MiB }";
+        let budget: Budget = serde_yaml::from_str(text).unwrap();
+        check_budget("usr", &path, &budget, &[]).unwrap();
+        let err = check_budget("usr", &path, &budget, &["firmware".to_owned()]).unwrap_err().to_string();
+        let parts = ["image/image.yaml: budgets.usr.without", "2.00 MiB", "3.00 MiB", "raise it"];
+        assert!(parts.iter().all(|part| err.contains(part)), "{err}");
+    }
+
+    #[test]
+    fn a_file_is_placed_again_only_when_it_differs() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs::write(&from, "a").unwrap();
+        place(&from, &to, copy).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"a");
+        place(&from, &to, |_, _| panic!("the same file is there")).unwrap();
+        fs::write(&from, "ab").unwrap();
+        place(&from, &to, copy).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"ab");
     }
 }
