@@ -18,7 +18,7 @@ use crate::keyed::{self, Timing};
 use crate::manifest::Partition;
 use crate::stage::{rootfs, uki, usr};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const BLOCK_SIZE: LogicalBlockSize = LogicalBlockSize::Lb512;
 /// Loader and its path on the ESP: the one that every firmware starts from a removable disk.
 const LOADER: (&str, &str) = ("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI");
@@ -148,8 +148,10 @@ fn plan(input: &Input<'_>) -> anyhow::Result<DiskPlan> {
     let partitions = definition
         .partitions
         .iter()
-        .map(|partition| {
+        .zip(1..)
+        .map(|(partition, number)| {
             let of_image = identity::uuid(product, &partition.label);
+            let cleared = disk_image::cleared_uuid(number);
             let (kind, label, uuid) = match (partition.kind, partition.label.as_str()) {
                 (PartitionKind::Esp, label) => (PartitionType::Esp, label.to_owned(), of_image),
                 (PartitionKind::BasicData, label) => (PartitionType::BasicData, label.to_owned(), of_image),
@@ -159,8 +161,8 @@ fn plan(input: &Input<'_>) -> anyhow::Result<DiskPlan> {
                 (PartitionKind::UsrVerity, "usr-a-verity") => {
                     (PartitionType::UsrVerityX86_64, verity_label.clone(), Uuid::from_bytes(verity_uuid.0))
                 }
-                (PartitionKind::Usr, _) => (PartitionType::UsrX86_64, empty.clone(), of_image),
-                (PartitionKind::UsrVerity, _) => (PartitionType::UsrVerityX86_64, empty.clone(), of_image),
+                (PartitionKind::Usr, _) => (PartitionType::UsrX86_64, empty.clone(), cleared),
+                (PartitionKind::UsrVerity, _) => (PartitionType::UsrVerityX86_64, empty.clone(), cleared),
             };
             PartitionPlan { label, kind, uuid, size_bytes: partition.size.0 }
         })

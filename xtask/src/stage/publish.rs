@@ -182,14 +182,16 @@ fn commit(repo: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::Size;
 
     #[test]
     fn an_exceeded_budget_is_named_with_both_sizes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("usr.erofs");
-        fs::write(&path, [0; 3 << 20]).unwrap();
-        let text = "{ group: firmware, without: 2 MiB, with: 3 MiB }";
-        let budget: Budget = serde_yaml::from_str(text).unwrap();
+        File::create(&path).unwrap().set_len(3 << 20).unwrap();
+        let at = serde_yaml::Location::UNKNOWN;
+        let group = serde_yaml::Spanned::new("firmware".to_owned(), at, at);
+        let budget = Budget { group, without: Size(2 << 20), with: Size(3 << 20) };
         check_budget("usr", &path, &budget, &[]).unwrap();
         let err = check_budget("usr", &path, &budget, &["firmware".to_owned()]).unwrap_err().to_string();
         let parts = ["image/image.yaml: budgets.usr.without", "2.00 MiB", "3.00 MiB", "raise it"];
