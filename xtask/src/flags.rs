@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use checks::{Ci, Compare, Image, Report, Soak, Test, Tier};
+pub use checks::{Bench, Ci, Compare, Image, Measure, Report, Soak, Test, Tier};
 
 /// Builds, runs and checks the Slipway image.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ pub enum Command {
     Test(Test),
     /// Run the long tests and write docs/soak.md
     Soak(Soak),
+    /// Measure build, boot and sizes, against plain mkosi where that means something
+    Bench(Bench),
 }
 
 /// Arguments of `lock`.

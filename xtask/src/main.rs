@@ -58,6 +58,7 @@ fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
         flags::Command::Ci(args) => command::ci::run(&ctx, &args),
         flags::Command::Test(args) => command::test::run(&ctx, &args),
         flags::Command::Soak(args) => command::soak::run(&ctx, &args),
+        flags::Command::Bench(args) => command::bench::run(&ctx, &args),
         // The exit code is that of the command in the machine.
         flags::Command::Ssh(args) => return command::ssh::run(&ctx, &args),
     }

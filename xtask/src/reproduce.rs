@@ -26,16 +26,26 @@ pub enum Agents {
     Compiled,
 }
 
+/// Who the second build takes itself for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// Whoever runs this.
+    Own,
+    /// An ordinary user, also when root runs this.
+    OrdinaryUser,
+}
+
 /// Builds the same version in a fresh folder `target` and returns where its outputs are.
 ///
-/// Run by root, the second build sees itself as an ordinary user: it runs in a user namespace of `tree`'s
-/// bubblewrap that has that one user and no privilege outside.
+/// As an ordinary user although root runs this, it runs in a user namespace of `tree`'s bubblewrap that has that
+/// one user and no privilege outside.
 pub fn build_again(
     ctx: &Ctx,
     tree: &Path,
     version: &str,
     target: &Path,
     agents: Agents,
+    seat: Seat,
 ) -> anyhow::Result<PathBuf> {
     durable::remove_if_there(target)?;
     fs::create_dir_all(target).with_context(|| format!("creating {}", target.display()))?;
@@ -48,7 +58,10 @@ pub fn build_again(
     let program = target.join("xtask");
     fs::copy(&own, &program).with_context(|| format!("copying {}", own.display()))?;
     let out = target.join("image");
-    let mut command = as_ordinary_user(tree, &program, target)?;
+    let mut command = match seat {
+        Seat::Own => Command::new(&program),
+        Seat::OrdinaryUser => as_ordinary_user(tree, &program, target)?,
+    };
     command.args(["build-image", "--locked", "--offline", "--version", version, "--out"]).arg(&out);
     command.env("CARGO_TARGET_DIR", target).env("XDG_CACHE_HOME", cache_home(ctx)?).stdin(Stdio::null());
     let output = command.output().context("starting the second build")?;

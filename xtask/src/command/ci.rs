@@ -8,7 +8,7 @@ use crate::checks::{self, Check};
 use crate::command::{build_image, soak, test};
 use crate::ctx::Ctx;
 use crate::judges::Judges;
-use crate::reproduce::Agents;
+use crate::reproduce::{Agents, Seat};
 use crate::{cargo, command, flags, reproduce};
 
 /// Runs the checks up to the first that fails.
@@ -44,7 +44,7 @@ fn reproduced(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<()> {
     let first = test::image_dir(ctx, args)?;
     let version = test::Judged::read(&first, args.seed)?.manifest.version;
     let target = ctx.target.join("again");
-    let second = reproduce::build_again(ctx, &tree, &version, &target, Agents::Taken)?;
+    let second = reproduce::build_again(ctx, &tree, &version, &target, Agents::Taken, Seat::OrdinaryUser)?;
     let judges = Judges::new(&tree, &ctx.target.join("compare"), &[&first, &second])?;
     reproduce::same(&judges, &first, &second)?;
     crate::durable::remove_if_there(&target).context("removing the second build")

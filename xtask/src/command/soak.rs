@@ -12,7 +12,7 @@ use crate::checks::{self, Check, Counts};
 use crate::command::test::{self, Judged};
 use crate::ctx::Ctx;
 use crate::judges::Judges;
-use crate::reproduce::Agents;
+use crate::reproduce::{Agents, Seat};
 use crate::seeded::Random;
 use crate::{cargo, command, durable, flags, reproduce};
 
@@ -57,7 +57,8 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
         all.push(Check::new(format!("build {n} from nothing, elsewhere, is the same"), move || {
             let target = ctx.target.join("again").join(n.to_string());
             let version = &judged.manifest.version;
-            let second = reproduce::build_again(ctx, tree, version, &target, Agents::Compiled)?;
+            let second =
+                reproduce::build_again(ctx, tree, version, &target, Agents::Compiled, Seat::OrdinaryUser)?;
             let compare = Judges::new(tree, judges.work(), &[image_dir, &second])?;
             reproduce::same(&compare, image_dir, &second)?;
             durable::remove_if_there(&target)
