@@ -128,6 +128,12 @@ pub fn definition(packages: &str, tools: &str) -> Definition {
     let text = include_str!("../../../../image/image.yaml");
     let (before, rest) = text.split_once("\npackages:\n").unwrap();
     let (_, after) = rest.split_once("\naccounts:\n").unwrap();
-    let text = format!("{before}\npackages:\n{packages}\ntools:\n{tools}\naccounts:\n{after}");
+    // The groups that the budgets depend on.
+    let optional: String = ["firmware", "microcode"]
+        .iter()
+        .filter(|group| !packages.contains(&format!("  {group}:")))
+        .map(|group| format!("\n  {group}: {{ optional: true, packages: [] }}"))
+        .collect();
+    let text = format!("{before}\npackages:\n{packages}{optional}\ntools:\n{tools}\naccounts:\n{after}");
     Definition::parse(&text).unwrap()
 }
