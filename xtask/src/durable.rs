@@ -1,13 +1,19 @@
 //! Files appear under their final names whole or not at all.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use rustix::fs::SeekFrom;
 
-/// Writes `bytes` beside `path`, syncs, and renames.
+/// Writes `bytes` beside `path`, syncs, and renames; leaves a file alone that has these bytes already.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    // Syncing to a busy disk can take seconds.
+    if fs::read(path).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
     let dir = path.parent().with_context(|| format!("{} has no folder", path.display()))?;
     fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
     let mut file = tempfile::Builder::new()
@@ -35,27 +41,40 @@ pub fn link_or_copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::rename(&temporary, to).with_context(|| format!("renaming to {}", to.display()))
 }
 
-/// Copies a file and leaves out blocks of zeros.
-pub fn copy_sparse(from: &Path, to: &Path) -> std::io::Result<()> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    let mut source = File::open(from)?;
-    let mut target = File::create(to)?;
+/// Copies what is written of a file and leaves its holes.
+pub fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
+    let source = File::open(from)?;
+    let len = source.metadata()?.len();
+    let target = File::create(to)?;
+    target.set_len(len)?;
     let mut buffer = vec![0; 1 << 20];
-    let mut len = 0;
-    loop {
-        let n = source.read(&mut buffer)?;
-        if n == 0 {
-            break;
-        }
-        len += u64::try_from(n).unwrap_or(u64::MAX);
-        if buffer[..n].iter().all(|byte| *byte == 0) {
-            target.seek(SeekFrom::Current(i64::try_from(n).unwrap_or(i64::MAX)))?;
-        } else {
-            target.write_all(&buffer[..n])?;
+    let mut at = 0;
+    while let Some((start, end)) = next_data(&source, at, len)? {
+        at = start;
+        while at < end {
+            let want = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let n = source.read_at(&mut buffer[..want], at)?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            target.write_all_at(&buffer[..n], at)?;
+            at += u64::try_from(n).map_err(io::Error::other)?;
         }
     }
-    target.set_len(len)?;
     target.sync_all()
+}
+
+/// The next part that is written, at or after `at`; a file system without holes has one part.
+fn next_data(file: &File, at: u64, len: u64) -> io::Result<Option<(u64, u64)>> {
+    if at >= len {
+        return Ok(None);
+    }
+    let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+        Ok(start) => start,
+        Err(rustix::io::Errno::NXIO) => return Ok(None),
+        Err(err) => return Err(err.into()),
+    };
+    Ok(Some((start, rustix::fs::seek(file, SeekFrom::Hole(start))?)))
 }
 
 /// Removes a file or folder left by an interrupted run.
@@ -71,4 +90,36 @@ pub fn remove_if_there(path: &Path) -> anyhow::Result<()> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_has_the_bytes_and_the_holes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        let file = File::create(&from).unwrap();
+        file.set_len(64 << 20).unwrap();
+        file.write_all_at(b"first", 3).unwrap();
+        file.write_all_at(b"second", (32 << 20) + 7).unwrap();
+        copy_sparse(&from, &to).unwrap();
+        assert!(fs::read(&from).unwrap() == fs::read(&to).unwrap());
+        assert!(fs::metadata(&to).unwrap().blocks() <= fs::metadata(&from).unwrap().blocks());
+    }
+
+    #[test]
+    fn the_same_bytes_are_not_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write(&path, b"a").unwrap();
+        let first = fs::metadata(&path).unwrap().ino();
+        write(&path, b"a").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().ino(), first);
+        write(&path, b"b").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"b");
+    }
 }

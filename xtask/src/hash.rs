@@ -1,7 +1,7 @@
 //! SHA-256 of files, folders and values: the keys of the stages and the sums of the manifest.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -24,17 +24,22 @@ pub fn of_bytes(bytes: &[u8]) -> String {
 
 /// SHA-256 and length of a file.
 pub fn of_file(path: &Path) -> anyhow::Result<(String, u64)> {
-    let mut file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    of_reader(file).with_context(|| format!("reading {}", path.display()))
+}
+
+/// SHA-256 and length of what a reader gives.
+pub fn of_reader(mut reader: impl Read) -> std::io::Result<(String, u64)> {
     let mut sum = Sha256::new();
     let mut buffer = vec![0; 1 << 18];
     let mut len = 0;
     loop {
-        let n = file.read(&mut buffer).with_context(|| format!("reading {}", path.display()))?;
+        let n = reader.read(&mut buffer)?;
         if n == 0 {
             return Ok((hex(&sum.finalize()), len));
         }
         sum.update(&buffer[..n]);
-        len += u64::try_from(n)?;
+        len += u64::try_from(n).map_err(std::io::Error::other)?;
     }
 }
 

@@ -1,7 +1,7 @@
 //! A stage's outputs below `target/stages`, found by the key of its inputs.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -42,32 +42,25 @@ pub fn run(
     ctx: &Ctx,
     stage: &str,
     key: &str,
-    make: impl FnOnce(&std::path::Path) -> anyhow::Result<()>,
+    make: impl FnOnce(&Path) -> anyhow::Result<()>,
 ) -> anyhow::Result<(PathBuf, Timing)> {
     ctx.cancel.check()?;
     let start = Instant::now();
     let home = ctx.target.join("stages").join(stage);
     let done = home.join(&key[..32.min(key.len())]);
-    let outcome = if done.exists() {
-        Outcome::Hit
-    } else {
+    let mut outcome = Outcome::Hit;
+    if !done.exists() {
         fs::create_dir_all(&home).with_context(|| format!("creating {}", home.display()))?;
-        let work = home.join("work");
-        durable::remove_if_there(&work)?;
-        fs::create_dir(&work).with_context(|| format!("creating {}", work.display()))?;
-        let spinner = ctx.log.spinner(stage);
-        let result = make(&work);
-        spinner.finish_and_clear();
-        if result.is_err() {
-            durable::remove_if_there(&work)?;
+        // Two builds may share a target folder; the one that waits finds the output made.
+        let _lock = lock(ctx, &home.with_extension("lock"))?;
+        if !done.exists() {
+            fill(ctx, stage, &home.join("work"), &done, make)?;
+            drop_old(&home, &done)?;
+            outcome = Outcome::Run;
         }
-        result.with_context(|| format!("stage {stage}"))?;
-        fs::rename(&work, &done).with_context(|| format!("renaming to {}", done.display()))?;
-        drop_old(&home, &done)?;
-        Outcome::Run
-    };
+    }
     // The newest use decides what is dropped first.
-    let used = fs::File::create(done.join(".used")).context("marking the output as used")?;
+    let used = File::create(done.join(".used")).context("marking the output as used")?;
     drop(used);
     let timing = Timing {
         stage: stage.to_owned(),
@@ -81,6 +74,45 @@ pub fn run(
     Ok((done, timing))
 }
 
+/// Has an empty folder filled and gives it its final name, or removes it.
+fn fill(
+    ctx: &Ctx,
+    stage: &str,
+    work: &Path,
+    done: &Path,
+    make: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    durable::remove_if_there(work)?;
+    fs::create_dir(work).with_context(|| format!("creating {}", work.display()))?;
+    let spinner = ctx.log.spinner(stage);
+    let result = make(work);
+    spinner.finish_and_clear();
+    if result.is_err() {
+        durable::remove_if_there(work)?;
+        // What an interruption made fail is not worth a word.
+        ctx.cancel.check()?;
+    }
+    result.with_context(|| format!("stage {stage}"))?;
+    fs::rename(work, done).with_context(|| format!("renaming to {}", done.display()))
+}
+
+/// Waits for the lock, unless the user wants to stop.
+fn lock(ctx: &Ctx, path: &Path) -> anyhow::Result<File> {
+    let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                ctx.cancel.check()?;
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err(TryLockError::Error(err)) => {
+                return Err(err).with_context(|| format!("locking {}", path.display()));
+            }
+        }
+    }
+}
+
 /// Seconds to a tenth of a millisecond.
 pub fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10_000.0
@@ -91,7 +123,7 @@ pub fn human(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
 }
 
-fn drop_old(home: &std::path::Path, keep: &std::path::Path) -> anyhow::Result<()> {
+fn drop_old(home: &Path, keep: &Path) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for (_, path) in crate::hash::sorted_dir(home)? {
         let used = fs::metadata(path.join(".used")).and_then(|meta| meta.modified()).ok();
@@ -106,7 +138,7 @@ fn drop_old(home: &std::path::Path, keep: &std::path::Path) -> anyhow::Result<()
 }
 
 /// Length of the files directly in the folder; a rootfs below it is not walked.
-fn flat_len(dir: &std::path::Path) -> anyhow::Result<u64> {
+fn flat_len(dir: &Path) -> anyhow::Result<u64> {
     let mut total = 0;
     for (_, path) in crate::hash::sorted_dir(dir)? {
         let meta = fs::symlink_metadata(&path).with_context(|| format!("reading {}", path.display()))?;

@@ -1,6 +1,6 @@
 //! What a person sees of a build: one line per step, bars on a terminal, errors with their remedy.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -90,5 +90,42 @@ impl Cancel {
     pub fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(!self.is_set(), "interrupted; run the same command again to go on");
         Ok(())
+    }
+
+    /// Gives a reader or writer that fails from then on: for long copies.
+    pub fn stream<T>(&self, inner: T) -> Stream<T> {
+        Stream { cancel: self.clone(), inner }
+    }
+}
+
+/// A reader or writer that an interruption ends.
+#[derive(Debug)]
+pub struct Stream<T> {
+    cancel: Cancel,
+    inner: T,
+}
+
+impl<T> Stream<T> {
+    // Not of the kind `Interrupted`, at which readers and writers try again.
+    fn check(&self) -> io::Result<()> {
+        if self.cancel.is_set() { Err(io::Error::other("interrupted")) } else { Ok(()) }
+    }
+}
+
+impl<T: Read> Read for Stream<T> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
+        self.inner.read(buf)
+    }
+}
+
+impl<T: Write> Write for Stream<T> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.check()?;
+        self.inner.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }

@@ -124,10 +124,8 @@ impl<'a> Tools<'a> {
         let mut command = in_sandbox(cmd.into(), &sandbox);
         command.stdin(Stdio::piped());
         let (mut child, log) = self.spawn_logged("mkfs.erofs", command)?;
-        let mut stdin = std::io::BufWriter::with_capacity(
-            1 << 20,
-            child.stdin.take().context("opening the input of mkfs.erofs")?,
-        );
+        let stdin = child.stdin.take().context("opening the input of mkfs.erofs")?;
+        let mut stdin = std::io::BufWriter::with_capacity(1 << 20, self.ctx.cancel.stream(stdin));
         let fed = feed(&mut stdin).and_then(|()| Ok(stdin.flush()?));
         drop(stdin);
         let waited = self.wait("mkfs.erofs", child, &log);
@@ -220,6 +218,8 @@ impl<'a> Tools<'a> {
         if status.success() {
             return Ok(());
         }
+        // Ctrl-C reaches every program of the terminal, and may have ended this one first.
+        self.ctx.cancel.check()?;
         if self.ctx.log.verbose() {
             bail!("{name} failed ({status}); its output is above");
         }

@@ -1,11 +1,16 @@
 //! Stage `agents`: our programs of the machine, compiled so that the folder and the user leave no trace.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::ctx::Ctx;
 use crate::hash::Key;
@@ -122,16 +127,45 @@ fn compile(ctx: &Ctx) -> anyhow::Result<PathBuf> {
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .stdin(Stdio::null());
-    if ctx.log.verbose() {
-        let status = command.status().context("starting cargo")?;
-        anyhow::ensure!(status.success(), "compiling the agents failed; the compiler's words are above");
-    } else {
-        let out = command.output().context("starting cargo")?;
-        if !out.status.success() {
-            bail!("compiling the agents failed:\n{}", String::from_utf8_lossy(&out.stderr).trim());
+    // Cargo and its compilers form a group of their own, which an interruption ends as one.
+    command.process_group(0);
+    let said = tempfile::tempfile().context("making a file for the compiler's words")?;
+    if !ctx.log.verbose() {
+        command.stdout(Stdio::null()).stderr(said.try_clone().context("sharing the compiler's words")?);
+    }
+    let mut child = command.spawn().context("starting cargo")?;
+    let status = loop {
+        if let Some(status) = child.try_wait().context("waiting for cargo")? {
+            break status;
         }
+        if ctx.cancel.is_set() {
+            end_group(&mut child)?;
+            ctx.cancel.check()?;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    if !status.success() {
+        bail!("compiling the agents failed ({status}): {}", read_back(said)?.trim());
     }
     Ok(target.join("release"))
+}
+
+fn end_group(child: &mut Child) -> anyhow::Result<()> {
+    let group = Pid::from_child(child);
+    // The group is gone when cargo ended by itself meanwhile.
+    match kill_process_group(group, Signal::KILL) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(err) => return Err(err).context("ending cargo"),
+    }
+    child.wait().context("waiting for cargo")?;
+    Ok(())
+}
+
+fn read_back(mut said: File) -> anyhow::Result<String> {
+    said.rewind().context("reading the compiler's words")?;
+    let mut bytes = Vec::new();
+    said.read_to_end(&mut bytes).context("reading the compiler's words")?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Fails when the program was linked against symbols that the image's C library lacks.

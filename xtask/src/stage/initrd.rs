@@ -80,7 +80,7 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
         let path = work.join("initrd");
         let file = fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
         let mut packer = zstd::Encoder::new(file, ZSTD_LEVEL).context("starting compression")?;
-        tree::cpio::write_cpio(&tree, epoch, &mut packer)?;
+        tree::cpio::write_cpio(&tree, epoch, ctx.cancel.stream(&mut packer))?;
         packer.finish().with_context(|| format!("writing {}", path.display()))?;
         crate::durable::remove_if_there(&modules)?;
         if let Some(tree) = microcode(&input.rootfs.root)? {

@@ -69,6 +69,7 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
         ("verity", &input.usr.verity, "usr.verity"),
     ] {
         let file = format!("{stem}.{suffix}");
+        ctx.cancel.check()?;
         place(from, &input.out.join(&file), durable::link_or_copy)?;
         let (sha256, size) = hash::of_file(from)?;
         artifacts.insert(role.to_owned(), Artifact { file, size, sha256 });
@@ -87,10 +88,16 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
     if input.formats.contains(&Format::Qcow2) {
         let temporary = input.out.join(format!(".tmp-{stem}.qcow2"));
         durable::remove_if_there(&temporary)?;
-        tools.qemu_img_convert(&raw, &temporary)?;
+        let converted = tools.qemu_img_convert(&raw, &temporary);
+        if converted.is_err() {
+            durable::remove_if_there(&temporary)?;
+        }
+        converted?;
         let to = input.out.join(format!("{stem}.qcow2"));
         fs::rename(&temporary, &to).with_context(|| format!("renaming to {}", to.display()))?;
     }
+    // The manifest vouches for all that is there before it.
+    ctx.cancel.check()?;
     let facts = input.usr.facts.clone();
     let manifest = Manifest {
         product: product.clone(),
@@ -148,7 +155,11 @@ fn place(from: &Path, to: &Path, put: fn(&Path, &Path) -> anyhow::Result<()>) ->
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     let name = to.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = to.with_file_name(format!(".tmp-{name}"));
-    durable::copy_sparse(from, &temporary).with_context(|| format!("copying to {}", temporary.display()))?;
+    let copied = durable::copy_sparse(from, &temporary);
+    if copied.is_err() {
+        durable::remove_if_there(&temporary)?;
+    }
+    copied.with_context(|| format!("copying to {}", temporary.display()))?;
     let modified = fs::metadata(from)?.modified()?;
     File::options().write(true).open(&temporary)?.set_modified(modified)?;
     fs::rename(&temporary, to).with_context(|| format!("renaming to {}", to.display()))
