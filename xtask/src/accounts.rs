@@ -7,6 +7,10 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::definition::Accounts;
+use crate::tree::{Kind, Tree};
+
+/// Where sysusers.d(5) files ship.
+const SYSUSERS: &str = "usr/lib/sysusers.d/";
 
 /// The texts of the account files, all from the table of the definition.
 #[derive(Debug)]
@@ -88,11 +92,36 @@ pub fn check_assembled(accounts: &Accounts, root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Fails when a sysusers.d(5) file that ships leaves the number of a user or group to the machine: files of
+/// `/usr` and of `/etc` would belong to somebody else on each.
+pub fn check_sysusers(tree: &Tree) -> anyhow::Result<()> {
+    let files = tree
+        .0
+        .iter()
+        .filter(|(path, _)| path.strip_prefix(SYSUSERS).is_some_and(|name| name.ends_with(".conf")));
+    for (path, node) in files.filter(|(_, node)| matches!(node.kind, Kind::File(_))) {
+        let bytes = node.read().with_context(|| format!("reading {path}"))?;
+        for (idx, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [kind, name, rest @ ..] = words.as_slice() else { continue };
+            let makes_one = ["u", "u!", "g"].contains(kind);
+            let fixed = rest.first().is_some_and(|id| id.starts_with(|first: char| first.is_ascii_digit()));
+            anyhow::ensure!(
+                !makes_one || fixed,
+                "{path}:{}: `{name}` has no fixed number: write one in the third column",
+                idx + 1
+            );
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
     use super::*;
+    use crate::tree::Node;
 
     const TABLE: &str = "groups: {root: 0, core: 500, docker: 102}\nusers:\n  root: {uid: 0, home: /root, shell: /bin/bash}\n  core: {uid: 500, home: /home/core, shell: /bin/bash, comment: Admin, groups: [docker]}\n";
 
@@ -109,6 +138,20 @@ mod tests {
         "#]]
         .assert_eq(&format!("{}---\n{}", files.passwd, files.group));
         assert!(files.sysusers.contains("u core 500:500 \"Admin\" /home/core /bin/bash\nm core docker\n"));
+    }
+
+    #[test]
+    fn an_overlay_cannot_bring_a_system_user_without_number() {
+        let shipping = |text: &str| {
+            let mut tree = Tree::default();
+            tree.insert("usr/lib/sysusers.d/x.conf", Node::file(text));
+            check_sysusers(&tree)
+        };
+        shipping("# none\nu a 987 \"A\"\ng b 5\nu! c 6:7 -\nm a b\n").unwrap();
+        for line in ["u newcomer - \"N\"", "g newcomer -", "u! newcomer", "u newcomer /usr/bin/x"] {
+            let err = shipping(&format!("u a 987\n{line}\n")).unwrap_err().to_string();
+            assert!(err.contains("x.conf:2: `newcomer`"), "{err}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A stage's outputs below `target/stages`, found by the key of its inputs.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -51,13 +51,9 @@ pub fn run(
     let mut outcome = Outcome::Hit;
     if !done.exists() {
         fs::create_dir_all(&home).with_context(|| format!("creating {}", home.display()))?;
-        // Two builds may share a target folder; the one that waits finds the output made.
-        let _lock = lock(ctx, &home.with_extension("lock"))?;
-        if !done.exists() {
-            fill(ctx, stage, &home.join("work"), &done, make)?;
-            drop_old(&home, &done)?;
-            outcome = Outcome::Run;
-        }
+        fill(ctx, stage, &home.join("work"), &done, make)?;
+        drop_old(&home, &done)?;
+        outcome = Outcome::Run;
     }
     // The newest use decides what is dropped first.
     let used = File::create(done.join(".used")).context("marking the output as used")?;
@@ -94,23 +90,6 @@ fn fill(
     }
     result.with_context(|| format!("stage {stage}"))?;
     fs::rename(work, done).with_context(|| format!("renaming to {}", done.display()))
-}
-
-/// Waits for the lock, unless the user wants to stop.
-fn lock(ctx: &Ctx, path: &Path) -> anyhow::Result<File> {
-    let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                ctx.cancel.check()?;
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            Err(TryLockError::Error(err)) => {
-                return Err(err).with_context(|| format!("locking {}", path.display()));
-            }
-        }
-    }
 }
 
 /// Seconds to a tenth of a millisecond.

@@ -1,6 +1,8 @@
 //! The pipeline's table of contents: which stage follows which, and what each is given.
 
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -191,15 +193,25 @@ pub fn tools(ctx: &Ctx, inputs: &Inputs, group: &str) -> anyhow::Result<tools_tr
 }
 
 /// Waits until no other build runs in this checkout; the lock ends with the process.
-fn only_build(ctx: &Ctx) -> anyhow::Result<std::fs::File> {
+fn only_build(ctx: &Ctx) -> anyhow::Result<File> {
     let path = ctx.target.join("build.lock");
     std::fs::create_dir_all(&ctx.target).with_context(|| format!("creating {}", ctx.target.display()))?;
-    let file = std::fs::File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-    if file.try_lock().is_err() {
-        ctx.log.line("waiting for another build in this checkout to end");
-        file.lock().with_context(|| format!("locking {}", path.display()))?;
+    let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if told => std::thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::WouldBlock) => {
+                ctx.log.line("waiting for another build in this checkout to end");
+                told = true;
+            }
+            Err(TryLockError::Error(err)) => {
+                return Err(err).with_context(|| format!("locking {}", path.display()));
+            }
+        }
+        ctx.cancel.check()?;
     }
-    Ok(file)
 }
 
 /// The committed overlays by name, then those of the command line.

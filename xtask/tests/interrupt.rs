@@ -130,7 +130,7 @@ fn half_made(target: &Path) -> Vec<String> {
     let stages = files(&target.join("stages"), 2).into_iter().filter(|path| {
         let name = path.rsplit('/').next().unwrap_or(path);
         let is_key = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        !is_key && !name.ends_with(".lock") && Path::new(path).parent() != Some(&target.join("stages"))
+        !is_key && Path::new(path).parent() != Some(&target.join("stages"))
     });
     let tools = files(&target.join("tools"), 1).into_iter().filter(|path| path.ends_with(".tmp"));
     let image = files(&target.join("image"), 1).into_iter().filter(|path| {

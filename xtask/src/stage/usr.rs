@@ -185,6 +185,7 @@ fn assemble(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<(
     for overlay in input.overlays {
         tree.overlay(Tree::load(overlay, "usr")?);
     }
+    accounts::check_sysusers(&tree)?;
     for (name, path) in &input.agents.binaries {
         tree.insert(&format!("usr/bin/{name}"), Node::program(path));
     }
