@@ -58,6 +58,14 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
             cargo::counted(crates, "cargo test --test judge")
         }));
     }
+    if filter.is_none_or(|filter| "Ctrl-C in every stage".contains(filter)) {
+        let args =
+            ["test", "--package", "xtask", "--locked", "--quiet", "--test", "interrupt", "--", "--ignored"];
+        let interrupted = cargo::command(ctx, &args);
+        all.push(Check::counting("Ctrl-C in every stage", move || {
+            cargo::counted(interrupted, "cargo test --test interrupt")
+        }));
+    }
     let wanted = |check: &Check<'_>| filter.is_none_or(|filter| check.name.contains(filter));
     all.extend(judged.checks(ctx, &judges).into_iter().filter(wanted));
     checks::run_all(ctx, all)
