@@ -136,8 +136,8 @@ fn install_hanging_unit(guest: &Guest, version: &str) -> anyhow::Result<()> {
     let unit = HANGING_UNIT.replace("VERSION", version);
     let dir = "/etc/systemd/system";
     guest.root(&format!(
-        "cat > {dir}/hanging.service <<'END'\n{unit}END\n\
-         mkdir -p {dir}/multi-user.target.wants\n\
+        "mkdir -p {dir}/multi-user.target.wants\n\
+         cat > {dir}/hanging.service <<'END'\n{unit}END\n\
          ln -s ../hanging.service {dir}/multi-user.target.wants/hanging.service"
     ))?;
     Ok(())
