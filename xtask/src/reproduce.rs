@@ -53,10 +53,10 @@ pub fn build_again(
         let from = ctx.target.join("stages/agents");
         copy_tree(&from, &target.join("stages/agents"))?;
     }
-    let own = std::env::current_exe().context("finding this program")?;
-    // A rebuild of this program may replace it meanwhile.
+    // Compiling the tests replaces this program's file while it runs; the kernel still has the old one, see
+    // proc_pid_exe(5).
     let program = target.join("xtask");
-    fs::copy(&own, &program).with_context(|| format!("copying {}", own.display()))?;
+    fs::copy("/proc/self/exe", &program).context("copying the running program")?;
     let out = target.join("image");
     let mut command = match seat {
         Seat::Own => Command::new(&program),
