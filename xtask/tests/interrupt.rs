@@ -93,6 +93,11 @@ fn interrupt_as(target: &Path, stage: &str, whole_group: bool, begun: impl Fn(&P
     let clear = "interrupted; run the same command again to go on";
     assert!(words.lines().last().is_some_and(|line| line.contains(clear)), "{stage}: {words}");
     assert_eq!(half_made(target), Vec::<String>::new(), "{stage}");
+    // The kernel takes a moment to end what lives in a process namespace, more on a busy machine.
+    let deadline = Instant::now() + END;
+    while !processes(target).is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_eq!(processes(target), Vec::<String>::new(), "{stage}");
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains(&*target.to_string_lossy()), "{stage}: {mounts}");
@@ -156,8 +161,6 @@ fn files(dir: &Path, depth: u32) -> Vec<String> {
 
 /// Command lines that name the folder.
 fn processes(target: &Path) -> Vec<String> {
-    // The kernel takes a moment to end what lives in a process namespace.
-    std::thread::sleep(Duration::from_millis(300));
     let wanted = target.to_string_lossy();
     let lines = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let bytes = fs::read(entry.ok()?.path().join("cmdline")).ok()?;
