@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -197,6 +198,8 @@ impl<'a> Tools<'a> {
             let file = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
             command.stderr(file.try_clone().context("sharing the log")?).stdout(file);
         }
+        // A group of its own: Ctrl-C of the terminal reaches this process only, which ends the program whole.
+        command.process_group(0);
         let child = command.spawn().with_context(|| format!("starting {name}"))?;
         Ok((child, log))
     }
@@ -208,9 +211,7 @@ impl<'a> Tools<'a> {
                 break status;
             }
             if self.ctx.cancel.is_set() {
-                // All that it started lives in its process namespace and ends with it.
-                child.kill().with_context(|| format!("ending {name}"))?;
-                child.wait().with_context(|| format!("waiting for {name}"))?;
+                vm::sandbox::end(&mut child).with_context(|| format!("ending {name}"))?;
                 self.ctx.cancel.check()?;
             }
             std::thread::sleep(Duration::from_millis(10));

@@ -10,8 +10,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+mod end;
 mod refusal;
 
+pub use end::end;
 pub use refusal::Facts;
 
 /// The dynamic loader below the tree.
@@ -177,6 +179,8 @@ impl Sandbox {
         // The loader itself is the smallest program that every tree has.
         let mut command = self.command("/usr/lib64/ld-linux-x86-64.so.2");
         command.arg("--help").stdin(Stdio::null());
+        // Ctrl-C of the terminal must not cut it in two; it ends by itself at once.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let out = command.output().map_err(|source| Error::Start { program, source })?;
         if out.status.success() {
             return Ok(());
