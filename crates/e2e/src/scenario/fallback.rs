@@ -22,7 +22,7 @@ Description=Never Finishes Starting
 [Service]
 Type=oneshot
 TimeoutStartSec=infinity
-ExecCondition=grep -q ^IMAGE_VERSION=VERSION$ /usr/lib/os-release
+ExecCondition=grep -qF 'IMAGE_VERSION=\"VERSION\"' /usr/lib/os-release
 ExecStart=sleep infinity
 ";
 
