@@ -22,7 +22,7 @@ Description=Never Finishes Starting
 [Service]
 Type=oneshot
 TimeoutStartSec=infinity
-ExecCondition=grep -qF 'IMAGE_VERSION=\"VERSION\"' /usr/lib/os-release
+ExecCondition=grep -qF 'IMAGE_VERSION=\"@\"' /usr/lib/os-release
 ExecStart=sleep infinity
 ";
 
@@ -133,7 +133,7 @@ fn short_health_wait(guest: &Guest) {
 }
 
 fn install_hanging_unit(guest: &Guest, version: &str) -> anyhow::Result<()> {
-    let unit = HANGING_UNIT.replace("VERSION", version);
+    let unit = HANGING_UNIT.replace('@', version);
     let dir = "/etc/systemd/system";
     guest.root(&format!(
         "mkdir -p {dir}/multi-user.target.wants\n\
