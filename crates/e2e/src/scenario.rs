@@ -54,7 +54,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "a_counted_entry_with_a_bad_block_falls_back",
         acceptance: &[],
-        boots: 5,
+        boots: 3,
         run: fallback::counted_bad_block,
     },
     Scenario {
@@ -66,7 +66,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "a_counted_entry_with_a_hanging_unit_falls_back",
         acceptance: &[],
-        boots: 5,
+        boots: 3,
         run: fallback::counted_hanging_unit,
     },
     Scenario {

@@ -10,8 +10,11 @@ use crate::image::Image;
 use crate::lab::Lab;
 use crate::offline::Disk;
 
-/// Tries of an update's entry.
+/// Tries of an update's entry. One scenario uses them all; the others begin with the last one, because each try
+/// of theirs takes minutes.
 const TRIES: u32 = 3;
+/// What is left of them then.
+const LAST_TRY: u32 = 1;
 /// Seconds that the start may take before the health checks call it hanging; the product has ten minutes.
 const HEALTH_DEADLINE_SECS: u32 = 150;
 /// For one try to boot, fail, and reset the machine.
@@ -31,11 +34,11 @@ pub fn counted_bad_block(lab: &Lab) -> anyhow::Result<()> {
     let next = lab.next_image()?;
     let guest = changed_guest(lab)?;
     let mut disk = Disk::open(guest.home())?;
-    let usr = disk.install(next, &next.counted_entry(TRIES))?;
+    let usr = disk.install(next, &next.counted_entry(LAST_TRY))?;
     disk.corrupt_file(guest.home().sandbox(), next, usr, "/sbin/dockerd")?;
     drop(disk);
     lab.say("installed the next version, counted, with a corrupted block of dockerd");
-    falls_back(lab, &guest, next, "docker")
+    falls_back(lab, &guest, next, LAST_TRY, "docker")
 }
 
 /// A counted entry whose slot does not exist.
@@ -48,7 +51,7 @@ pub fn counted_wrong_root_hash(lab: &Lab) -> anyhow::Result<()> {
     drop(disk);
     lab.say("installed the next version, counted, with a wrong root hash");
     short_device_wait(&guest);
-    falls_back(lab, &guest, next, "")
+    falls_back(lab, &guest, next, TRIES, "")
 }
 
 /// A counted entry on which a unit never finishes starting.
@@ -58,10 +61,10 @@ pub fn counted_hanging_unit(lab: &Lab) -> anyhow::Result<()> {
     guest.boot()?;
     install_hanging_unit(&guest, &next.version.to_string())?;
     guest.power_off()?;
-    Disk::open(guest.home())?.install(next, &next.counted_entry(TRIES))?;
+    Disk::open(guest.home())?.install(next, &next.counted_entry(LAST_TRY))?;
     lab.say("installed the next version, counted, with a hanging unit");
     short_health_wait(&guest);
-    falls_back(lab, &guest, next, "hanging.service")
+    falls_back(lab, &guest, next, LAST_TRY, "hanging.service")
 }
 
 /// The only blessed entry, with an engine that cannot be read: the machine stays up and can be entered.
@@ -143,9 +146,9 @@ fn install_hanging_unit(guest: &Guest, version: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Powers on, and follows the tries of `next` until the first version runs again.
-fn falls_back(lab: &Lab, guest: &Guest, next: &Image, reason: &str) -> anyhow::Result<()> {
-    let tries = usize::try_from(TRIES)?;
+/// Powers on, and follows the `left` tries of `next` until the first version runs again.
+fn falls_back(lab: &Lab, guest: &Guest, next: &Image, left: u32, reason: &str) -> anyhow::Result<()> {
+    let tries = usize::try_from(left)?;
     guest.power_on()?;
     lab.check("every try ends in a reset", || {
         for reset in 1..=tries {
@@ -165,7 +168,7 @@ fn falls_back(lab: &Lab, guest: &Guest, next: &Image, reason: &str) -> anyhow::R
     })?;
     lab.check("the failed entry has no tries left", || {
         let names = guest.root("ls /efi/EFI/Linux")?;
-        let expected = format!("{}_{}+0-{TRIES}.efi", next.product, next.version);
+        let expected = format!("{}_{}+0-{left}.efi", next.product, next.version);
         ensure!(names.lines().any(|name| name == expected), "no {expected} among {names}");
         Ok(())
     })?;
