@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use agent_support::boot::{self, Boot};
+use agent_support::host::Host;
+use agent_support::tries::{self, Try};
+use agent_support::{esp, failures};
 use anyhow::Context;
 use slots::EntryName;
 
-use crate::boot::{self, Boot};
 use crate::boot_failed;
 use crate::crash::{self, Crash};
-use crate::esp;
-use crate::failures;
-use crate::host::Host;
 use crate::issue;
-use crate::tries::{self, Try};
 
 /// Completes records by crashes of the kernel; clears those of versions that are blessed or gone; copies those of failed versions to the root file system.
 pub fn run(host: &Host) -> anyhow::Result<()> {
@@ -103,9 +102,9 @@ fn clear(esp: &Path, copies: &Path, plan: &Plan) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failures::Failures;
-    use crate::host::testing::Tree;
-    use crate::tries::Stage;
+    use agent_support::failures::Failures;
+    use agent_support::testing::Tree;
+    use agent_support::tries::Stage;
 
     #[test]
     fn keeps_and_copies_failed_versions_and_clears_blessed_and_vanished_ones() {

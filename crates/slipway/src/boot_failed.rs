@@ -1,16 +1,15 @@
 //! `slipway boot-failed`: boot-complete.target was not reached. A counted boot falls back, a blessed one stays up.
 
+use agent_support::host::Host;
+use agent_support::tries::Stage;
+use agent_support::{boot, durable};
 use anyhow::Context;
 
-use crate::boot;
-use crate::durable;
 use crate::emergency;
 use crate::fallback::{Decision, Event};
 use crate::health::{self, UsrState};
-use crate::host::Host;
 use crate::issue;
 use crate::tools;
-use crate::tries::Stage;
 
 /// Shown at login while the machine is degraded (pam_motd(8)).
 const MOTD_FILE: &str = "/run/motd.d/10-slipway";
@@ -99,7 +98,7 @@ pub fn clear_message(host: &Host) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use agent_support::testing::Tree;
 
     #[test]
     fn the_failed_check_is_the_reason() {

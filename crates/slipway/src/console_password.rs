@@ -1,9 +1,9 @@
 //! The console login: exists only while the oem partition holds a password hash for `core`.
 
+use agent_support::durable;
+use agent_support::host::Host;
 use anyhow::Context;
 
-use crate::durable;
-use crate::host::Host;
 use crate::tools;
 
 /// The hash, as `openssl passwd -6` prints it, on a line of its own.

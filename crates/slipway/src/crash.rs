@@ -2,10 +2,9 @@
 //!
 //! Without that, a try that panicked in user space would look like one whose power was cut.
 
+use agent_support::host::Host;
+use agent_support::tries::Try;
 use anyhow::Context;
-
-use crate::host::Host;
-use crate::tries::Try;
 
 /// Where systemd-pstore moves records: one folder per crash, named after its time in seconds since 1970.
 pub const DIR: &str = "/var/lib/systemd/pstore";
@@ -83,8 +82,8 @@ fn read_log(host: &Host, path: &str) -> anyhow::Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
-    use crate::tries::Stage;
+    use agent_support::testing::Tree;
+    use agent_support::tries::Stage;
 
     const LOG: &str =
         "<4>[   12.1] something\n<0>[   12.3] Kernel panic - not syncing: sysrq triggered crash\n";

@@ -3,25 +3,18 @@
 //! Our tools look only at the disk that the running `/usr` is on; with two disks from one image in a machine,
 //! labels and UUIDs in `/dev/disk` could name the other one's partitions.
 
-mod topology;
-
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use agent_support::host::Host;
+use agent_support::topology::{self, Disk, LINKS_DIR};
+use agent_support::{durable, sealed};
 use anyhow::Context;
-use disk_image::{LogicalBlockSize, Table, Uuid, randomize_identity};
+use disk_image::{Table, Uuid, randomize_identity};
 use rustix::fs::{FlockOperation, flock};
 
-pub use topology::{Disk, UsrSlot};
-
-use crate::durable;
-use crate::host::Host;
-use crate::sealed;
-
-/// Folder of the links `disk`, `esp` and `oem` to the block devices.
-pub const LINKS_DIR: &str = "/run/slipway/disk";
 /// Exists while the disk still has the identity that every copy of the image starts with.
 pub const FACTORY_IDENTITY_FILE: &str = "/run/slipway/factory-disk-identity";
 
@@ -40,21 +33,10 @@ pub fn run(host: &Host) -> anyhow::Result<()> {
     link(host, &disk)
 }
 
-/// Returns the slot that the running `/usr` is on, asked of the device.
-pub fn usr_slot(host: &Host) -> anyhow::Result<UsrSlot> {
-    topology::usr_slot(host)
-}
-
-/// Returns a machine with two disks of the image, for tests of other modules.
-#[cfg(test)]
-pub fn two_disks_for_tests() -> crate::host::testing::Tree {
-    topology::tests::two_disks()
-}
-
 fn own_identity(host: &Host, disk: &Disk) -> anyhow::Result<()> {
     let factory: Uuid = sealed::image(host)?.disk_guid.parse().context("parsing disk_guid of image.json")?;
-    let path = host.path(&format!("/dev/{}", disk.name));
-    let block_size = block_size(disk.logical_block_size)?;
+    let path = host.path(&disk.device());
+    let block_size = disk.block_size()?;
     let mut dev = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
     let found =
         Table::read(&mut dev, block_size).with_context(|| format!("reading {}", path.display()))?.disk_guid();
@@ -74,14 +56,6 @@ fn own_identity(host: &Host, disk: &Disk) -> anyhow::Result<()> {
         .with_context(|| format!("writing {}", path.display()))?;
     println!("{}: this copy of the image has its own identity now: {guid}", path.display());
     Ok(())
-}
-
-fn block_size(bytes: u64) -> anyhow::Result<LogicalBlockSize> {
-    match bytes {
-        512 => Ok(LogicalBlockSize::Lb512),
-        4096 => Ok(LogicalBlockSize::Lb4096),
-        found => anyhow::bail!("the disk has blocks of {found} bytes: expected 512 or 4096"),
-    }
 }
 
 fn link(host: &Host, disk: &Disk) -> anyhow::Result<()> {
@@ -104,11 +78,12 @@ fn replace_link(path: &Path, device: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use agent_support::testing::{Tree, two_disks};
+    use disk_image::LogicalBlockSize;
 
     #[test]
     fn links_the_partitions_of_the_disk_that_usr_is_on() {
-        let tree = topology::tests::two_disks();
+        let tree = two_disks();
         let disk = topology::usr_disk(&tree.host).unwrap();
         link(&tree.host, &disk).unwrap();
         link(&tree.host, &disk).unwrap();
@@ -120,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_disk_whose_identity_cannot_be_made_new_is_linked_all_the_same() {
-        let tree = topology::tests::two_disks();
+        let tree = two_disks();
         run(&tree.host).unwrap();
         assert!(tree.host.path(LINKS_DIR).join("esp").is_symlink());
         assert!(tree.host.read(FACTORY_IDENTITY_FILE).unwrap().unwrap().contains("image.json"));
@@ -128,7 +103,7 @@ mod tests {
 
     #[test]
     fn only_a_plain_copy_gets_a_new_identity() {
-        let tree = topology::tests::two_disks();
+        let tree = two_disks();
         let factory = "11111111-2222-3333-4444-555555555555";
         let image = format!(r#"{{"product":"slipway","version":"1.0.0","disk_guid":"{factory}"}}"#);
         tree.file("/usr/lib/slipway/image.json", image);

@@ -4,17 +4,17 @@ mod reason;
 
 use std::path::Path;
 
+use agent_support::boot::{self, Boot, BootKind};
+use agent_support::esp;
+use agent_support::failures::{self, Failure};
+use agent_support::host::Host;
+use agent_support::tries::Stage;
 use anyhow::Context;
 use slots::EntryName;
 
-use crate::boot::{self, Boot};
-use crate::esp;
-use crate::failures::{self, Failure};
-use crate::fallback::{self, BootKind, Decision, Event, Situation};
-use crate::host::Host;
+use crate::fallback::{self, Decision, Event, Situation};
 use crate::stage;
 use crate::tools;
-use crate::tries::Stage;
 
 /// Decides and acts; returns only when a reboot was asked for.
 pub fn run(host: &Host) -> anyhow::Result<()> {
@@ -120,8 +120,8 @@ fn finish(decision: Decision) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
-    use crate::tries;
+    use agent_support::testing::Tree;
+    use agent_support::tries;
 
     fn blessed(files: &[&str]) -> Tree {
         let tree = Tree::new();

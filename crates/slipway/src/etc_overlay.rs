@@ -5,14 +5,13 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
+use agent_support::host::{self, Host};
+use agent_support::tries::Stage;
+use agent_support::{boot, durable};
 use anyhow::Context;
 use rustix::mount::{MountFlags, mount, mount_remount};
 
-use crate::boot;
-use crate::durable;
-use crate::host::Host;
 use crate::stage;
-use crate::tries::Stage;
 
 /// Where the initrd has mounted the root file system.
 const SYSROOT: &str = "/sysroot";
@@ -103,7 +102,7 @@ fn read_what_pid1_needs(sysroot: &Path) -> anyhow::Result<()> {
         read_through(&sysroot.join(file))?;
     }
     let dir = sysroot.join(NEEDED_DIR);
-    for name in crate::host::sorted_names(&dir)?.iter().filter(|name| name.contains(".so")) {
+    for name in host::sorted_names(&dir)?.iter().filter(|name| name.contains(".so")) {
         read_through(&dir.join(name))?;
     }
     Ok(())
@@ -124,7 +123,7 @@ fn read_through(path: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use agent_support::testing::Tree;
 
     #[test]
     fn an_empty_root_gets_all_folders() {

@@ -8,19 +8,12 @@
 //! | health failed, `/usr` corrupted | record, reboot | stay up, degraded, counted like the initrd's failures |
 //! | health passed | record the try as complete | clear the count |
 
+use agent_support::boot::BootKind;
+
 /// Failures in a row after which an entry is put last, if another blessed one exists.
 pub const FAILURES_TO_PUT_LAST: u32 = 2;
 /// Failures in a row after which a prompt is opened, if there is no other blessed entry.
 pub const FAILURES_TO_PROMPT: u32 = 3;
-
-/// Whether the boot loader counts this boot's tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BootKind {
-    /// The entry has a counter and this boot was not yet found good.
-    Counted,
-    /// The entry has no counter, or this boot was found good already.
-    Blessed,
-}
 
 /// What is known before the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

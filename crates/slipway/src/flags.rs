@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use agent_support::tries::Stage;
 use clap::{Args, Parser, Subcommand};
 
 use crate::report::Format;
-use crate::tries::Stage;
 
 /// Shows and steers the host: version, slots, boot entries, health, kernel arguments.
 #[derive(Debug, Parser)]

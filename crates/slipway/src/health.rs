@@ -13,15 +13,14 @@ mod verity;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use agent_support::host::Host;
+use agent_support::tries::Stage;
+use agent_support::{boot, durable};
 pub use settled::unfinished_jobs;
 pub use verity::{UsrState, usr_state};
 
-use crate::boot;
-use crate::durable;
 use crate::fallback::{self, Decision, Event, Situation};
-use crate::host::Host;
 use crate::stage;
-use crate::tries::Stage;
 
 /// A health check: `Ok` if well or not applicable on this machine, else what is wrong.
 pub struct Check {
@@ -113,8 +112,8 @@ fn record_passed(host: &Host) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
-    use crate::tries;
+    use agent_support::testing::Tree;
+    use agent_support::tries;
 
     fn well(_: &Host) -> anyhow::Result<()> {
         Ok(())
@@ -154,6 +153,6 @@ mod tests {
         passed(&tree.host).unwrap();
         let tries = tries::load(&tree.host.path("/efi/slipway/tries"), "1.0.0").unwrap();
         assert_eq!(tries[0].stage, Stage::Complete);
-        assert_eq!(boot::current(&tree.host).unwrap().kind, fallback::BootKind::Blessed);
+        assert_eq!(boot::current(&tree.host).unwrap().kind, boot::BootKind::Blessed);
     }
 }

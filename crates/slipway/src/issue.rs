@@ -1,11 +1,9 @@
 //! The login banner on the console: version, addresses, SSH host key fingerprints, and what a person must know.
 
+use agent_support::host::Host;
+use agent_support::{boot, durable, sealed};
 use anyhow::Context;
 
-use crate::boot;
-use crate::durable;
-use crate::host::Host;
-use crate::sealed;
 use crate::tools;
 
 /// Read by agetty(8).
@@ -112,7 +110,7 @@ mod tests {
 
     #[test]
     fn only_devices_are_shown_with_addresses() {
-        let tree = crate::host::testing::Tree::new();
+        let tree = agent_support::testing::Tree::new();
         tree.file("/sys/class/net/enp0s2/device/vendor", "")
             .file("/sys/class/net/lo/type", "")
             .file("/sys/class/net/docker0/type", "");

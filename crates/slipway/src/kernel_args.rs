@@ -6,16 +6,14 @@ mod rules;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use agent_support::host::Host;
+use agent_support::{durable, esp, sealed};
 use anyhow::Context;
 use serde::Serialize;
 use uki::{Pe, Section};
 
-use crate::durable;
-use crate::esp;
 use crate::flags::{KernelArgs, KernelArgsAction};
-use crate::host::Host;
 use crate::report::{self, Format};
-use crate::sealed;
 
 /// The addon, below the ESP's mount point. It applies to every entry, whatever its version.
 const ADDON: &str = "loader/addons/slipway-kernel-args.addon.efi";
@@ -117,7 +115,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use agent_support::testing::Tree;
 
     /// A PE32+ file with one empty section, and room for one more header.
     fn stub() -> Vec<u8> {

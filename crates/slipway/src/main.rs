@@ -4,36 +4,29 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod blessed;
-mod boot;
 mod boot_failed;
 mod console_password;
 mod crash;
 mod disk;
-mod durable;
 mod emergency;
-mod esp;
 mod etc_overlay;
-mod failures;
 mod fallback;
 mod flags;
 mod health;
-mod host;
 mod issue;
 mod kernel_args;
 mod packages;
 mod report;
-mod sealed;
 mod stage;
 mod status;
 mod tools;
-mod tries;
 
 use std::process::ExitCode;
 
+use agent_support::host::Host;
 use clap::Parser;
 
 use crate::flags::{Command, Flags};
-use crate::host::Host;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();

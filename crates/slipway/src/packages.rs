@@ -1,11 +1,11 @@
 //! `slipway packages`: the list sealed in `/usr`.
 
+use agent_support::host::Host;
+use agent_support::sealed;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::host::Host;
 use crate::report::{self, Format};
-use crate::sealed;
 
 /// A package that the image was built from; the JSON output is a list of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ fn text(packages: &[Package]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use agent_support::testing::Tree;
     use expect_test::expect;
 
     #[test]

@@ -1,12 +1,10 @@
 //! `slipway stage`: how far this counted boot has come, recorded on the ESP.
 
+use agent_support::boot::{self, Boot, BootKind};
+use agent_support::esp;
+use agent_support::host::Host;
+use agent_support::tries::{self, Stage, Try};
 use anyhow::Context;
-
-use crate::boot::{self, Boot};
-use crate::esp;
-use crate::fallback::BootKind;
-use crate::host::Host;
-use crate::tries::{self, Stage, Try};
 
 /// Records `stage` for this boot; does nothing on a boot that is not counted.
 pub fn run(host: &Host, stage: Stage) -> anyhow::Result<()> {
@@ -31,7 +29,7 @@ pub fn record(host: &Host, boot: &Boot, stage: Stage, reason: &str) -> anyhow::R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use agent_support::testing::Tree;
 
     #[test]
     fn a_counted_boot_is_recorded_under_its_version_and_try() {

@@ -3,13 +3,12 @@
 mod collect;
 mod text;
 
+use agent_support::failures::Failures;
+use agent_support::host::Host;
+use agent_support::tries::Try;
 use serde::Serialize;
 
-use crate::disk::UsrSlot;
-use crate::failures::Failures;
-use crate::host::Host;
 use crate::report::{self, Format};
-use crate::tries::Try;
 
 /// The JSON document (docs/operating/status.md); `null` where something could not be learned, with a warning why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,7 +20,7 @@ pub struct Status {
     /// Root hash that `/usr` is verified against.
     pub root_hash: Option<String>,
     /// Slot that the running `/usr` is on.
-    pub slot: Option<UsrSlot>,
+    pub slot: Option<SlotStatus>,
     /// Boot entry of this boot.
     pub boot: Option<BootStatus>,
     /// Seconds since the kernel started.
@@ -38,6 +37,17 @@ pub struct Status {
     pub entries: Option<Vec<EntryStatus>>,
     /// What a person should know or do.
     pub warnings: Vec<String>,
+}
+
+/// The slot that the running `/usr` is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SlotStatus {
+    /// `A` or `B`.
+    pub name: String,
+    /// Its data partition.
+    pub device: String,
+    /// Label of that partition: `usr_<version>`.
+    pub label: String,
 }
 
 /// This boot.

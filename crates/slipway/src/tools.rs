@@ -1,13 +1,15 @@
 //! Other programs: one function each, typed arguments in, parsed output back.
+//!
+//! Those that other agents use too are in `agent_support::tools`; this file is where ours find them all.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
+pub use agent_support::tools::{FailedUnit, systemctl_failed, systemctl_reboot, systemctl_show};
+use agent_support::tools::{check, run};
 use anyhow::Context;
-use serde::Deserialize;
 
 /// A job of the service manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,36 +22,11 @@ pub struct Job {
     pub state: String,
 }
 
-/// A unit in failed state.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct FailedUnit {
-    /// Its name.
-    pub unit: String,
-    /// Its description.
-    pub description: String,
-}
-
 /// Returns the queued jobs.
 pub fn systemctl_jobs() -> anyhow::Result<Vec<Job>> {
     let out =
         run(Command::new("systemctl").args(["list-jobs", "--no-legend", "--plain", "--full", "--no-pager"]))?;
     parse_jobs(&out)
-}
-
-/// Returns the units in failed state.
-pub fn systemctl_failed() -> anyhow::Result<Vec<FailedUnit>> {
-    let out = run(Command::new("systemctl").args(["list-units", "--failed", "--no-pager", "--output=json"]))?;
-    serde_json::from_str(&out).context("parsing the output of systemctl list-units")
-}
-
-/// Returns properties of a unit, or of the manager when `unit` is empty; one that does not exist is missing.
-pub fn systemctl_show(unit: &str, properties: &[&str]) -> anyhow::Result<BTreeMap<String, String>> {
-    let mut command = Command::new("systemctl");
-    command.arg("show").arg(format!("--property={}", properties.join(",")));
-    if !unit.is_empty() {
-        command.arg("--").arg(unit);
-    }
-    Ok(parse_properties(&run(&mut command)?))
 }
 
 /// Returns the last line that a unit logged in this boot; empty if it said nothing.
@@ -58,11 +35,6 @@ pub fn journal_last_line(unit: &str) -> anyhow::Result<String> {
     // Lines of the service manager about the unit (`Failed with result …`) say less than the unit itself.
     command.args(["--boot", "--quiet", "--no-pager", "--output=cat", "--lines=1"]);
     Ok(run(command.arg(format!("_SYSTEMD_UNIT={unit}")))?.trim().to_owned())
-}
-
-/// Asks for an orderly reboot and returns at once.
-pub fn systemctl_reboot() -> anyhow::Result<()> {
-    run(Command::new("systemctl").args(["--no-block", "reboot"])).map(drop)
 }
 
 /// Reboots without stopping units first: file systems are still unmounted. For the initrd.
@@ -114,21 +86,6 @@ pub fn exec_emergency_shell() -> anyhow::Error {
     anyhow::Error::new(err).context(format!("running {program}"))
 }
 
-fn run(command: &mut Command) -> anyhow::Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let out = command.stdin(Stdio::null()).output().with_context(|| format!("running {name}"))?;
-    check(out, &name)
-}
-
-fn check(out: Output, name: &str) -> anyhow::Result<String> {
-    if !out.status.success() {
-        let (stderr, stdout) = (String::from_utf8_lossy(&out.stderr), String::from_utf8_lossy(&out.stdout));
-        let said = if stderr.trim().is_empty() { stdout.trim() } else { stderr.trim() };
-        anyhow::bail!("running {name}: {}: {}", out.status, said.replace('\n', "; "));
-    }
-    String::from_utf8(out.stdout).with_context(|| format!("reading the output of {name}"))
-}
-
 fn parse_jobs(text: &str) -> anyhow::Result<Vec<Job>> {
     let mut jobs = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -139,10 +96,6 @@ fn parse_jobs(text: &str) -> anyhow::Result<Vec<Job>> {
         jobs.push(Job { unit: unit.to_owned(), kind: kind.to_owned(), state: state.to_owned() });
     }
     Ok(jobs)
-}
-
-fn parse_properties(text: &str) -> BTreeMap<String, String> {
-    text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -158,20 +111,5 @@ mod tests {
         assert_eq!(jobs[1].state, "waiting");
         assert_eq!(parse_jobs("").unwrap(), []);
         assert!(parse_jobs("No jobs running.\n").is_err());
-    }
-
-    #[test]
-    fn properties_keep_equal_signs_in_values() {
-        let properties = parse_properties("LoadState=loaded\nWantedBy=\nEnvironment=A=b\n");
-        assert_eq!(properties["Environment"], "A=b");
-        assert_eq!(properties["WantedBy"], "");
-    }
-
-    #[test]
-    fn a_failing_program_is_reported_with_what_it_said() {
-        let err = run(Command::new("sh").args(["-c", "echo one; echo two >&2; exit 3"])).unwrap_err();
-        assert_eq!(err.to_string(), "running sh: exit status: 3: two");
-        let err = run(&mut Command::new("/no/such/program")).unwrap_err();
-        assert!(format!("{err:#}").starts_with("running /no/such/program: "));
     }
 }

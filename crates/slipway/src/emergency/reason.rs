@@ -1,7 +1,8 @@
 //! Why the machine ended up in emergency mode, in one line.
 
-use crate::boot;
-use crate::host::Host;
+use agent_support::boot;
+use agent_support::host::Host;
+
 use crate::tools;
 
 /// Returns the reason: what our own units left, what is plainly missing, and the units that failed.
@@ -75,7 +76,7 @@ fn partition_uuids(root_hash: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use agent_support::testing::Tree;
 
     const HASH: &str = "00112233445566778899aabbccddeeff0123456789abcdef0123456789ABCDEF";
     const DATA: &str = "/dev/disk/by-partuuid/00112233-4455-6677-8899-aabbccddeeff";

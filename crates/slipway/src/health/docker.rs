@@ -5,10 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use agent_support::host::Host;
 use anyhow::Context;
 
 use super::units_wanted::is_wanted;
-use crate::host::Host;
 
 const UNIT: &str = "docker.service";
 const SOCKET: &str = "/run/docker.sock";

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use crate::host::Host;
+use agent_support::host::Host;
+
 use crate::tools;
 
 /// Folders of check programs; of two with one name the later folder's runs, as with unit files.
@@ -37,7 +38,7 @@ fn programs(host: &Host) -> anyhow::Result<BTreeMap<String, PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use agent_support::testing::Tree;
     use std::fs;
 
     fn program(tree: &Tree, path: &str, text: &str, mode: u32) {

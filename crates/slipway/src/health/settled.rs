@@ -6,10 +6,10 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use agent_support::host::Host;
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::host::Host;
 use crate::tools::{self, Job};
 
 /// Our own unit.
@@ -77,7 +77,7 @@ fn monotonic_secs() -> anyhow::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use agent_support::testing::Tree;
 
     fn job(unit: &str, state: &str) -> Job {
         Job { unit: unit.to_owned(), kind: "start".to_owned(), state: state.to_owned() }

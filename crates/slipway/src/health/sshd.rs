@@ -1,9 +1,9 @@
 //! Health check: the SSH server listens, unless it is not meant to run.
 
+use agent_support::host::Host;
 use anyhow::Context;
 
 use super::units_wanted::is_wanted;
-use crate::host::Host;
 use crate::tools;
 
 /// TCP state "listening" in /proc/net/tcp (include/net/tcp_states.h).

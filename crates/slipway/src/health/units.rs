@@ -1,6 +1,7 @@
 //! Health check: no unit is in failed state.
 
-use crate::host::Host;
+use agent_support::host::Host;
+
 use crate::tools::{self, FailedUnit};
 
 /// Checks that no unit failed.

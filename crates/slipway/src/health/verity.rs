@@ -1,8 +1,8 @@
 //! Health check: the kernel has met no block of `/usr` that does not verify.
 
+use agent_support::host::Host;
 use anyhow::Context;
 
-use crate::host::Host;
 use crate::tools;
 
 /// Name of the device-mapper device of `/usr`.

@@ -2,21 +2,21 @@
 
 use std::path::Path;
 
+use agent_support::boot::{self, Boot};
+use agent_support::failures::{self, Failures};
+use agent_support::host::Host;
+use agent_support::topology::{self, UsrSlot};
+use agent_support::tries::{self, Try};
+use agent_support::{esp, sealed};
 use anyhow::Context;
 use rustix::process::geteuid;
 use slots::{EntryName, TryRecord};
 
-use super::{BootComplete, BootStatus, EntryStatus, Status, Unit, Verdict, Verity};
-use crate::boot::{self, Boot};
+use super::{BootComplete, BootStatus, EntryStatus, SlotStatus, Status, Unit, Verdict, Verity};
 use crate::crash;
 use crate::disk;
-use crate::esp;
-use crate::failures::{self, Failures};
 use crate::health::{self, UsrState};
-use crate::host::Host;
-use crate::sealed;
 use crate::tools;
-use crate::tries::{self, Try};
 
 const FORMAT: u32 = 1;
 
@@ -64,7 +64,7 @@ pub fn collect(host: &Host) -> anyhow::Result<Status> {
         format: FORMAT,
         version: sealed::version(host)?,
         root_hash: host.root_hash()?,
-        slot: note(disk::usr_slot(host), &mut warnings),
+        slot: note(topology::usr_slot(host), &mut warnings).map(slot_status),
         boot: boot.map(|boot| boot_status(&boot, counted, blessed)),
         uptime_seconds: uptime_seconds(host)?,
         boot_complete,
@@ -94,6 +94,10 @@ fn known_warnings(host: &Host) -> anyhow::Result<Vec<String>> {
 /// Turns what could not be learned into a warning.
 fn note<T>(res: anyhow::Result<T>, warnings: &mut Vec<String>) -> Option<T> {
     res.map_err(|err| warnings.push(format!("not known: {err:#}"))).ok()
+}
+
+fn slot_status(slot: UsrSlot) -> SlotStatus {
+    SlotStatus { name: slot.name.to_string(), device: slot.device, label: slot.label }
 }
 
 fn boot_status(boot: &Boot, counted: bool, blessed: Option<bool>) -> BootStatus {
@@ -160,13 +164,13 @@ fn uptime_seconds(host: &Host) -> anyhow::Result<u64> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::failures::Failure;
-    use crate::host::testing::Tree;
-    use crate::tries::Stage;
+    use agent_support::failures::Failure;
+    use agent_support::testing::{Tree, two_disks};
+    use agent_support::tries::Stage;
 
     /// A machine that fell back from 2.0.0 to 1.0.0.
     pub fn fallen_back() -> Tree {
-        let tree = disk::two_disks_for_tests();
+        let tree = two_disks();
         tree.loader_variable("LoaderEntrySelected", "slipway_1.0.0.efi")
             .file("/usr/lib/os-release", "IMAGE_ID=slipway\nIMAGE_VERSION=1.0.0\n")
             .file("/usr/lib/slipway/keys/dev.pub", "# INSECURE\n")

@@ -9,7 +9,7 @@ pub fn text(status: &Status) -> String {
     let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not known".to_owned());
     line("Version", &status.version);
     line("Root hash", &or_unknown(&status.root_hash));
-    let slot = status.slot.as_ref().map(|slot| format!("{:?} ({}, {})", slot.name, slot.device, slot.label));
+    let slot = status.slot.as_ref().map(|slot| format!("{} ({}, {})", slot.name, slot.device, slot.label));
     line("Slot", &or_unknown(&slot));
     let entry = status.boot.as_ref().map(|boot| {
         let state = match (boot.counted, boot.blessed) {

@@ -31,7 +31,8 @@ const FORMAT: u32 = 1;
 const RECORD_MAX: u64 = 64 * 1024;
 
 /// Stages of a boot, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// The initrd runs: kernel and entry were loaded.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 /// Vendor of the variables of the boot loader interface (<https://systemd.io/BOOT_LOADER_INTERFACE/>).
-const LOADER_VENDOR: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+pub(crate) const LOADER_VENDOR: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 /// The efivarfs file of a variable starts with its attributes.
 const EFI_ATTRIBUTES_LEN: usize = 4;
 
@@ -109,47 +109,13 @@ fn parse_text_variable(bytes: &[u8]) -> anyhow::Result<String> {
 }
 
 #[cfg(test)]
-pub mod testing {
-    //! A host made of files in a temporary folder.
-
-    use super::*;
-
-    /// A temporary tree; gone when dropped.
-    pub struct Tree {
-        /// Removed with the tree.
-        _dir: tempfile::TempDir,
-        pub host: Host,
-    }
-
-    impl Tree {
-        pub fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let host = Host::new(dir.path().to_owned());
-            Self { _dir: dir, host }
-        }
-
-        pub fn file(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
-            let path = self.host.path(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-            self
-        }
-
-        pub fn loader_variable(&self, name: &str, value: &str) -> &Self {
-            let mut bytes = vec![6, 0, 0, 0];
-            bytes.extend(value.encode_utf16().chain([0]).flat_map(u16::to_le_bytes));
-            self.file(&format!("/sys/firmware/efi/efivars/{name}-{LOADER_VENDOR}"), bytes)
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Tree;
 
     #[test]
     fn reads_a_loader_variable() {
-        let tree = testing::Tree::new();
+        let tree = Tree::new();
         tree.loader_variable("LoaderEntrySelected", "slipway_1.0.0.efi");
         let value = tree.host.loader_variable("LoaderEntrySelected").unwrap();
         assert_eq!(value.as_deref(), Some("slipway_1.0.0.efi"));
@@ -165,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_last_root_hash_on_the_command_line_counts() {
-        let tree = testing::Tree::new();
+        let tree = Tree::new();
         tree.file("/proc/cmdline", "quiet usrhash=aa panic=10 usrhash=bb\n");
         assert_eq!(tree.host.root_hash().unwrap().as_deref(), Some("bb"));
     }

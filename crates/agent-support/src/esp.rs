@@ -13,9 +13,8 @@ use anyhow::Context;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use slots::{Counter, EntryName, TRIES_MAX};
 
-use crate::disk;
-use crate::durable;
 use crate::host::{self, Host};
+use crate::{durable, topology};
 
 /// Mount point of the ESP in the running system.
 const MOUNT_POINT: &str = "/efi";
@@ -72,7 +71,7 @@ pub fn put_last(esp: &Path, entry: &EntryName, done: u32) -> anyhow::Result<Entr
 ///
 /// The boot loader's variable alone would not do: the first boot gives the partition a new UUID.
 fn device(host: &Host) -> anyhow::Result<PathBuf> {
-    let link = host.path(disk::LINKS_DIR).join("esp");
+    let link = host.path(topology::LINKS_DIR).join("esp");
     if link.exists() {
         return Ok(link);
     }

@@ -51,7 +51,7 @@ pub fn insecure_keys(host: &Host) -> anyhow::Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::testing::Tree;
+    use crate::testing::Tree;
 
     #[test]
     fn only_keys_marked_in_a_comment_are_insecure() {

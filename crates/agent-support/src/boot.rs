@@ -3,7 +3,6 @@
 use anyhow::Context;
 use slots::EntryName;
 
-use crate::fallback::BootKind;
 use crate::host::Host;
 
 /// Exists once all health checks have passed in this boot.
@@ -12,6 +11,15 @@ pub const COMPLETE_FILE: &str = "/run/slipway/boot-complete";
 pub const HEALTH_FAILED_FILE: &str = "/run/slipway/health-failed";
 /// Left by our units in the initrd: why one of them failed.
 pub const INITRD_FAILED_FILE: &str = "/run/slipway/initrd-failed";
+
+/// Whether the boot loader counts this boot's tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootKind {
+    /// The entry has a counter and this boot was not yet found good.
+    Counted,
+    /// The entry has no counter, or this boot was found good already.
+    Blessed,
+}
 
 /// The entry that this boot was started from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,20 @@
 //! Which disk and slot the running `/usr` is on: from its mount through device-mapper to the partitions (sysfs).
 
+mod disk_slots;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::Serialize;
+use disk_image::LogicalBlockSize;
+use slots::Slot;
+
+pub use disk_slots::{DiskSlots, SlotDevices, disk_slots};
 
 use crate::host::{self, Host};
+
+/// Folder of the links `disk`, `esp` and `oem` to the block devices, made by slipway-disk.service.
+pub const LINKS_DIR: &str = "/run/slipway/disk";
 
 /// A disk as the kernel sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +25,24 @@ pub struct Disk {
     pub logical_block_size: u64,
     /// Its partitions, by number.
     pub partitions: Vec<Partition>,
+    /// Numbers of those below the running `/usr`: its data and its hash tree.
+    pub usr_numbers: Vec<u32>,
+}
+
+impl Disk {
+    /// Returns the path of its block device on the machine.
+    pub fn device(&self) -> String {
+        format!("/dev/{}", self.name)
+    }
+
+    /// Returns the size of a logical block, if it is one that tables are read with.
+    pub fn block_size(&self) -> anyhow::Result<LogicalBlockSize> {
+        match self.logical_block_size {
+            512 => Ok(LogicalBlockSize::Lb512),
+            4096 => Ok(LogicalBlockSize::Lb4096),
+            found => anyhow::bail!("the disk has blocks of {found} bytes: expected 512 or 4096"),
+        }
+    }
 }
 
 /// A partition as the kernel sees it.
@@ -30,17 +56,8 @@ pub struct Partition {
     pub label: String,
 }
 
-/// One of the two slots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Slot {
-    /// Partitions 2 and 3.
-    A,
-    /// Partitions 4 and 5.
-    B,
-}
-
 /// The slot that the running `/usr` is on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsrSlot {
     /// Which one.
     pub name: Slot,
@@ -52,7 +69,8 @@ pub struct UsrSlot {
 
 /// Returns the disk that the running `/usr` is on.
 pub fn usr_disk(host: &Host) -> anyhow::Result<Disk> {
-    let [partition, ..] = &usr_partitions(host)?[..] else {
+    let below = usr_partitions(host)?;
+    let [partition, ..] = &below[..] else {
         anyhow::bail!("the device of /usr has no partition below it");
     };
     let dir = partition.parent().context("a partition has no disk")?;
@@ -68,16 +86,19 @@ pub fn usr_disk(host: &Host) -> anyhow::Result<Disk> {
         }
     }
     partitions.sort_by_key(|partition| partition.number);
-    Ok(Disk { name, logical_block_size, partitions })
+    let is_below = |partition: &&Partition| below.contains(&dir.join(&partition.name));
+    let usr_numbers = partitions.iter().filter(is_below).map(|partition| partition.number).collect();
+    Ok(Disk { name, logical_block_size, partitions, usr_numbers })
 }
 
-/// Returns the slot that the running `/usr` is on.
+/// Returns the slot that the running `/usr` is on, asked of the kernel: reading the partition table takes root.
 pub fn usr_slot(host: &Host) -> anyhow::Result<UsrSlot> {
     let below = usr_partitions(host)?;
     let below: anyhow::Result<Vec<Partition>> = below.iter().map(|dir| read_partition(dir)).collect();
     // The data partition comes before its hash tree in both slots.
     let data = below?.into_iter().min_by_key(|partition| partition.number);
     let data = data.context("the device of /usr has no partition below it")?;
+    // Sysfs does not tell the types of partitions: these are the numbers that they have in an image.
     let name = match data.number {
         2 => Slot::A,
         4 => Slot::B,
@@ -137,51 +158,20 @@ fn file_name(path: &Path) -> anyhow::Result<String> {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
-    use crate::host::testing::Tree;
-    use std::os::unix::fs::symlink;
-
-    const LABELS: [&str; 7] =
-        ["esp", "usr_1.0.0", "usr_1.0.0_verity", "usr_2.0.0", "usr_2.0.0_verity", "oem", "root"];
-
-    /// Two disks from one image; `/usr` is on slot B of the second one.
-    pub fn two_disks() -> Tree {
-        let tree = Tree::new();
-        tree.file(
-            "/proc/self/mountinfo",
-            "20 1 254:7 / / rw - ext4 /dev/vdb7 rw\n21 20 253:0 / /usr ro - erofs /dev/mapper/usr ro\n",
-        );
-        for disk in ["vda", "vdb"] {
-            let base = format!("/sys/devices/pci0000:00/{disk}");
-            tree.file(&format!("{base}/queue/logical_block_size"), "512\n");
-            for (i, label) in LABELS.iter().enumerate() {
-                let n = i + 1;
-                let dir = format!("{base}/{disk}{n}");
-                tree.file(&format!("{dir}/partition"), format!("{n}\n"));
-                tree.file(
-                    &format!("{dir}/uevent"),
-                    format!("DEVNAME={disk}{n}\nPARTN={n}\nPARTNAME={label}\n"),
-                );
-            }
-        }
-        tree.file("/sys/devices/virtual/block/dm-0/slaves/.keep", "");
-        tree.file("/sys/dev/block/.keep", "");
-        let link = |target: &str, path: &str| symlink(target, tree.host.path(path)).unwrap();
-        fs::remove_file(tree.host.path("/sys/devices/virtual/block/dm-0/slaves/.keep")).unwrap();
-        link("../../devices/virtual/block/dm-0", "/sys/dev/block/253:0");
-        for n in [4, 5] {
-            let target = format!("../../../../pci0000:00/vdb/vdb{n}");
-            link(&target, &format!("/sys/devices/virtual/block/dm-0/slaves/vdb{n}"));
-        }
-        tree
-    }
+    use crate::testing::{LABELS, Tree, two_disks};
 
     #[test]
     fn finds_the_disk_through_device_mapper() {
         let disk = usr_disk(&two_disks().host).unwrap();
         assert_eq!((disk.name.as_str(), disk.logical_block_size), ("vdb", 512));
         assert_eq!(disk.partitions.iter().map(|p| p.label.as_str()).collect::<Vec<_>>(), LABELS);
+        assert_eq!(
+            (disk.device().as_str(), disk.block_size().unwrap()),
+            ("/dev/vdb", LogicalBlockSize::Lb512)
+        );
+        assert_eq!(disk.usr_numbers, [4, 5]);
     }
 
     #[test]
