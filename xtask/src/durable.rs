@@ -65,7 +65,7 @@ pub fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// The next part that is written, at or after `at`; a file system without holes has one part.
-fn next_data(file: &File, at: u64, len: u64) -> io::Result<Option<(u64, u64)>> {
+pub fn next_data(file: &File, at: u64, len: u64) -> io::Result<Option<(u64, u64)>> {
     if at >= len {
         return Ok(None);
     }

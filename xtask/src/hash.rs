@@ -1,12 +1,19 @@
 //! SHA-256 of files, folders and values: the keys of the stages and the sums of the manifest.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
+
+use crate::durable;
+use crate::log::Cancel;
+
+/// Bytes that are read at once.
+const BUFFER_LEN: usize = 1 << 18;
 
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
@@ -31,7 +38,7 @@ pub fn of_file(path: &Path) -> anyhow::Result<(String, u64)> {
 /// SHA-256 and length of what a reader gives.
 pub fn of_reader(mut reader: impl Read) -> std::io::Result<(String, u64)> {
     let mut sum = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
+    let mut buffer = vec![0; BUFFER_LEN];
     let mut len = 0;
     loop {
         let n = reader.read(&mut buffer)?;
@@ -41,6 +48,38 @@ pub fn of_reader(mut reader: impl Read) -> std::io::Result<(String, u64)> {
         sum.update(&buffer[..n]);
         len += u64::try_from(n).map_err(std::io::Error::other)?;
     }
+}
+
+/// SHA-256 and length of a file with holes. Their zeros are not read: the kernel would have to make pages for them.
+pub fn of_sparse_file(file: &File, cancel: &Cancel) -> anyhow::Result<(String, u64)> {
+    let len = file.metadata()?.len();
+    let mut sum = Sha256::new();
+    let (zeros, mut buffer) = (vec![0; BUFFER_LEN], vec![0; BUFFER_LEN]);
+    let mut at = 0;
+    while at < len {
+        cancel.check()?;
+        let (start, end) = durable::next_data(file, at, len)?.unwrap_or((len, len));
+        at = in_parts(at, start, |_, n| {
+            sum.update(&zeros[..n]);
+            Ok(())
+        })?;
+        at = in_parts(at, end, |at, n| {
+            file.read_exact_at(&mut buffer[..n], at)?;
+            sum.update(&buffer[..n]);
+            Ok(())
+        })?;
+    }
+    Ok((hex(&sum.finalize()), len))
+}
+
+/// Calls `step` with the start and length of each part of the range, and returns its end.
+fn in_parts(mut at: u64, end: u64, mut step: impl FnMut(u64, usize) -> io::Result<()>) -> io::Result<u64> {
+    while at < end {
+        let n = usize::try_from(end - at).map_or(BUFFER_LEN, |left| left.min(BUFFER_LEN));
+        step(at, n)?;
+        at += u64::try_from(n).map_err(io::Error::other)?;
+    }
+    Ok(at)
 }
 
 /// Collects named inputs into one key. Every part is length-prefixed, so no two lists collide.
@@ -102,4 +141,24 @@ pub fn sorted_dir(dir: &Path) -> anyhow::Result<Vec<(String, std::path::PathBuf)
     }
     entries.sort();
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_holes_has_the_sum_of_its_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sparse");
+        let file = File::create_new(&path).unwrap();
+        file.set_len(3 << 20).unwrap();
+        file.write_all_at(&[7; 5000], 1 << 20).unwrap();
+        file.write_all_at(b"end", (3 << 20) - 3).unwrap();
+        let file = File::open(&path).unwrap();
+        assert_eq!(of_sparse_file(&file, &Cancel::on_signals().unwrap()).unwrap(), of_file(&path).unwrap());
+        File::create(&path).unwrap().set_len(1 << 20).unwrap();
+        let file = File::open(&path).unwrap();
+        assert_eq!(of_sparse_file(&file, &Cancel::on_signals().unwrap()).unwrap(), of_file(&path).unwrap());
+    }
 }

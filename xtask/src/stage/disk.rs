@@ -79,7 +79,7 @@ pub fn run(ctx: &Ctx, input: &Input<'_>) -> anyhow::Result<Output> {
         let raw = work.join("raw");
         let partitions = write(ctx, input, &raw, &loader_conf)?;
         let file = File::open(&raw).with_context(|| format!("opening {}", raw.display()))?;
-        let sum = hash::of_reader(ctx.cancel.stream(file));
+        let sum = hash::of_sparse_file(&file, &ctx.cancel);
         let (sha256, size) = sum.with_context(|| format!("reading {}", raw.display()))?;
         let facts = Facts { sha256, size, partitions };
         crate::durable::write(&work.join("disk.json"), &serde_json::to_vec_pretty(&facts)?)
