@@ -23,15 +23,17 @@ const DOCKER_SHARE: f64 = 0.8;
 const MEMORY_MAX: f64 = 256.0;
 /// What the unit writes in front of its numbers.
 const MARK: &str = "SLIPWAY-BENCH";
-/// Handed in as a credential to both images alike: systemd.system-credentials(7), `systemd.extra-unit`.
+/// Handed in as a credential to both images alike: systemd.system-credentials(7), `systemd.extra-unit`. The wait
+/// ends when all has started, which is when boot-complete.target was reached where there is one.
 const UNIT: &str = "\
 [Unit]
 DefaultDependencies=no
-After=docker.service boot-complete.target
+After=docker.service
 
 [Service]
 ExecStart=/bin/sh -c 'until docker info >/dev/null 2>&1; do sleep 0.1; done; \
-read up rest </proc/uptime; echo SLIPWAY-BENCH docker $up >/dev/ttyS0; sleep 60; \
+read up rest </proc/uptime; echo SLIPWAY-BENCH docker $up >/dev/ttyS0; \
+systemctl is-system-running --wait >/dev/null; sleep 60; \
 while read name value unit; do case $name in MemTotal:) total=$value;; MemAvailable:) available=$value;; esac; \
 done </proc/meminfo; echo SLIPWAY-BENCH memory $((total - available)) >/dev/ttyS0'
 ";
