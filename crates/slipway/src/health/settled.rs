@@ -19,8 +19,10 @@ const OUR_UNIT: &str = "slipway-health.service";
 const DEADLINE_SECS: u64 = 570;
 /// Credential that replaces [`DEADLINE_SECS`]; tests hand it in through SMBIOS.
 const DEADLINE_CREDENTIAL: &str = "slipway.health-deadline";
-/// Between two looks. The system counts as settled when two in a row find nothing running.
-const INTERVAL: Duration = Duration::from_millis(500);
+/// Between two looks while something is starting: each look costs time that the start could use.
+const BUSY_INTERVAL: Duration = Duration::from_secs(2);
+/// Between two looks of which the first found nothing running. The system counts as settled when two in a row do.
+const QUIET_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Waits; an error names what is still starting at the deadline.
 pub fn wait(host: &Host) -> anyhow::Result<()> {
@@ -37,7 +39,7 @@ pub fn wait(host: &Host) -> anyhow::Result<()> {
             "not finished {past_secs} s after the start of user space: {}",
             running.join(", ")
         );
-        sleep(INTERVAL);
+        sleep(if quiet == 0 { BUSY_INTERVAL } else { QUIET_INTERVAL });
     }
     Ok(())
 }
