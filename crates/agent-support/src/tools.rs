@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn a_failing_program_is_reported_with_what_it_said() {
-        let err = run(Command::new("sh").args(["-c", "echo one; echo two >&2; exit 3"])).unwrap_err();
-        assert_eq!(err.to_string(), "running sh: exit status: 3: two");
+        let err = run(Command::new("/bin/sh").args(["-c", "echo one; echo two >&2; exit 3"])).unwrap_err();
+        assert_eq!(err.to_string(), "running /bin/sh: exit status: 3: two");
         let err = run(&mut Command::new("/no/such/program")).unwrap_err();
         assert!(format!("{err:#}").starts_with("running /no/such/program: "));
     }

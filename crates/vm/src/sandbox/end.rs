@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_child_of_a_child_ends_too() {
-        let mut shell = Command::new("sh")
+        let mut shell = Command::new("/bin/sh")
             .args(["-c", "sleep 600 & echo $!; wait"])
             .stdout(Stdio::piped())
             .spawn()
