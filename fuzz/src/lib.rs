@@ -10,7 +10,7 @@ use std::io::Cursor;
 use disk_image::LogicalBlockSize::Lb512;
 use disk_image::{Extent, LogicalBlockSize, Table, Uuid, fat};
 use slots::{EntryName, SlotLabel, Version, compare_version_text};
-use uki::{Pe, cmdline_addon, validate_uki};
+use uki::{Pe, cmdline_addon, section_starts, validate_uki};
 use verity::{BLOCK_SIZE, RootHash, SUPERBLOCK_SIZE, Superblock, verify};
 
 pub use seeds::seeds;
@@ -102,12 +102,20 @@ pub fn verity_device(data: &[u8]) {
     assert!(verify(blocks, Cursor::new(data), &RootHash([0; 32])).is_err());
 }
 
-/// Sections lie inside the file; an addon made of a file keeps its sections and has one more.
+/// Sections lie inside the file, and their starts are known from its first bytes; an addon made of a file
+/// keeps its sections and has one more.
 pub fn pe_file(data: &[u8]) {
     if let Ok(uki) = validate_uki(data) {
         assert!(uki.usrhash().is_none_or(|hash| !hash.contains(' ')));
     }
-    let Ok(pe) = Pe::parse(data) else { return };
+    let len = u64::try_from(data.len()).expect("a length fits 64 bits");
+    let starts = section_starts(data, len);
+    let Ok(pe) = Pe::parse(data) else {
+        assert!(starts.is_err());
+        return;
+    };
+    let starts = starts.expect("both read the same headers");
+    assert!(starts.is_sorted() && starts.iter().all(|start| *start < len));
     for section in pe.sections() {
         assert!(pe.content(section).len() <= data.len());
     }

@@ -5,7 +5,8 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::pe::{Pe, PeError, RawOptional, RawSection, SECTION_HEADER_SIZE, SECTIONS_MAX, to_usize};
+use crate::headers::{PeError, RawOptional, RawSection, SECTION_HEADER_SIZE, SECTIONS_MAX, to_usize};
+use crate::pe::Pe;
 use crate::section::Section;
 
 /// Longest command line of an addon in bytes: what x86 takes in all.
@@ -68,7 +69,7 @@ pub fn cmdline_addon(stub: &[u8], cmdline: &str) -> Result<Vec<u8>, AddonError> 
 /// Returns `stub` with a read-only section behind its own. The checksum becomes zero: nothing in UEFI reads it.
 pub fn append_section(stub: &[u8], section: Section, content: &[u8]) -> Result<Vec<u8>, AddonError> {
     let pe = Pe::parse(stub)?;
-    if pe.is_signed {
+    if pe.headers.is_signed {
         return Err(AddonError::Signed);
     }
     if pe.read_section(section).is_some() {
@@ -80,11 +81,11 @@ pub fn append_section(stub: &[u8], section: Section, content: &[u8]) -> Result<V
     let align = |n: u32, alignment: u32| n.checked_next_multiple_of(alignment).ok_or(AddonError::TooLarge);
     let file_end = u32::try_from(stub.len()).map_err(|_| AddonError::TooLarge)?;
     let virtual_size = u32::try_from(content.len()).map_err(|_| AddonError::TooLarge)?;
-    let virtual_address = align(memory_end, pe.section_alignment)?;
-    let raw_offset = align(file_end, pe.file_alignment)?;
-    let raw_size = align(virtual_size, pe.file_alignment)?;
+    let virtual_address = align(memory_end, pe.headers.section_alignment)?;
+    let raw_offset = align(file_end, pe.headers.file_alignment)?;
+    let raw_size = align(virtual_size, pe.headers.file_alignment)?;
     let end = virtual_address.checked_add(virtual_size).ok_or(AddonError::TooLarge)?;
-    let size_of_image = align(end, pe.section_alignment)?.max(pe.size_of_image());
+    let size_of_image = align(end, pe.headers.section_alignment)?.max(pe.size_of_image());
     let file_len = raw_offset.checked_add(raw_size).ok_or(AddonError::TooLarge)?;
 
     let mut name = [0; 8];
@@ -100,9 +101,9 @@ pub fn append_section(stub: &[u8], section: Section, content: &[u8]) -> Result<V
     };
     let mut out = stub.to_vec();
     out[header_at..header_at + SECTION_HEADER_SIZE].copy_from_slice(header.as_bytes());
-    out[pe.coff_at + 2..pe.coff_at + 4].copy_from_slice(&n_sections.to_le_bytes());
+    out[pe.headers.coff_at + 2..pe.headers.coff_at + 4].copy_from_slice(&n_sections.to_le_bytes());
     let (optional, _) =
-        RawOptional::mut_from_prefix(&mut out[pe.optional_at..]).expect("the header was parsed");
+        RawOptional::mut_from_prefix(&mut out[pe.headers.optional_at..]).expect("the header was parsed");
     let initialized = optional.size_of_initialized_data.get().saturating_add(raw_size);
     optional.size_of_initialized_data = initialized.into();
     optional.size_of_image = size_of_image.into();
@@ -115,9 +116,9 @@ pub fn append_section(stub: &[u8], section: Section, content: &[u8]) -> Result<V
 
 /// Returns where the next section header goes: inside the headers, before any section's bytes, on zeros.
 fn free_header(pe: &Pe<'_>) -> Result<usize, AddonError> {
-    let at = pe.table_at + pe.sections().len() * SECTION_HEADER_SIZE;
+    let at = pe.headers.table_at + pe.sections().len() * SECTION_HEADER_SIZE;
     let first_raw = pe.sections().iter().filter(|s| s.raw_size != 0).map(|s| to_usize(s.raw_offset)).min();
-    let headers_end = pe.size_of_headers.min(first_raw.unwrap_or(usize::MAX)).min(pe.bytes.len());
+    let headers_end = pe.headers.size_of_headers.min(first_raw.unwrap_or(usize::MAX)).min(pe.bytes.len());
     let free = pe.bytes.get(at..headers_end).unwrap_or_default();
     let n_free = free.iter().take_while(|byte| **byte == 0).count();
     if n_free < SECTION_HEADER_SIZE || pe.sections().len() == SECTIONS_MAX {

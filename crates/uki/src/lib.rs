@@ -5,11 +5,13 @@
 //! Building a whole UKI is ukify's work.
 
 mod addon;
+mod headers;
 mod pe;
 mod section;
 mod validate;
 
 pub use addon::{AddonError, CMDLINE_MAX, append_section, cmdline_addon};
-pub use pe::{Pe, PeError, PeSection, SECTIONS_MAX};
+pub use headers::{HEAD_LEN, PeError, PeSection, SECTIONS_MAX, section_starts};
+pub use pe::Pe;
 pub use section::Section;
 pub use validate::{REQUIRED, Uki, UkiError, validate_uki};

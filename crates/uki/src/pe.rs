@@ -1,220 +1,29 @@
-//! PE32+ files: headers and section table, with every length checked (Microsoft, "PE Format").
-//!
-//! | bytes | field |
-//! | --- | --- |
-//! | 0..2 | `MZ` |
-//! | 60..64 | offset of `PE\0\0` |
-//! | then 20 | COFF header: machine, number of sections, …, size of the optional header |
-//! | then 112.. | optional header: magic 0x20b, …, alignments, size of image, size of headers, directories |
-//! | then 40 each | section table: name, sizes and places in memory and in the file |
+//! PE32+ files in memory: their sections and what these hold.
 
-use zerocopy::little_endian::{U16, U32, U64};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
+use crate::headers::{Headers, PeError, PeSection, to_u64, to_usize};
 use crate::section::Section;
-
-/// Most sections accepted; Windows' own limit, and several times what a UKI has.
-pub const SECTIONS_MAX: usize = 96;
-
-const DOS_HEADER_SIZE: usize = 64;
-const PE32_PLUS: u16 = 0x20b;
-/// File and section alignments accepted, in bytes.
-const ALIGNMENT_MAX: u32 = 1 << 16;
-/// Position of the attribute certificates among the data directories.
-const SECURITY_DIRECTORY: usize = 4;
 
 /// A parsed PE32+ file. All sections lie inside the file.
 #[derive(Debug)]
 pub struct Pe<'a> {
     pub(crate) bytes: &'a [u8],
-    pub(crate) coff_at: usize,
-    pub(crate) optional_at: usize,
-    pub(crate) table_at: usize,
-    pub(crate) section_alignment: u32,
-    pub(crate) file_alignment: u32,
-    pub(crate) size_of_headers: usize,
-    pub(crate) is_signed: bool,
-    size_of_image: u32,
-    sections: Vec<PeSection>,
+    pub(crate) headers: Headers,
 }
-
-/// A section: its name, and its place in the file and in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeSection {
-    /// Name; bytes that are no UTF-8 are replaced.
-    pub name: String,
-    /// Start in memory, relative to the image.
-    pub virtual_address: u32,
-    /// Length in memory: what the section holds.
-    pub virtual_size: u32,
-    /// Start in the file.
-    pub raw_offset: u32,
-    /// Length in the file: the content with padding behind it.
-    pub raw_size: u32,
-}
-
-/// Why bytes are no PE32+ file that we accept.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PeError {
-    /// The file ends inside a header.
-    #[error("PE file is truncated: {what} needs {expected} bytes, the file has {found}")]
-    Truncated {
-        /// The header.
-        what: &'static str,
-        /// Bytes up to the header's end.
-        expected: usize,
-        /// Length of the file.
-        found: usize,
-    },
-    /// A field has a value that we do not accept.
-    #[error("PE file, field `{field}`: expected {expected}, found {found:#x}")]
-    Field {
-        /// Name of the field.
-        field: &'static str,
-        /// What is accepted.
-        expected: &'static str,
-        /// The value in the file.
-        found: u64,
-    },
-    /// A section reaches beyond the file.
-    #[error("PE section {idx} `{name}` lies at {offset} and has {size} bytes: the file has {found} bytes")]
-    SectionOutOfFile {
-        /// Position in the section table.
-        idx: usize,
-        /// Name of the section.
-        name: String,
-        /// Start in the file.
-        offset: u32,
-        /// Length in the file.
-        size: u32,
-        /// Length of the file.
-        found: usize,
-    },
-    /// A section reaches beyond 4 GiB of memory.
-    #[error("PE section {idx} `{name}` ends beyond 4 GiB in memory")]
-    SectionOutOfMemory {
-        /// Position in the section table.
-        idx: usize,
-        /// Name of the section.
-        name: String,
-    },
-}
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct RawCoff {
-    machine: U16,
-    n_sections: U16,
-    timestamp: U32,
-    symbols_at: U32,
-    n_symbols: U32,
-    optional_size: U16,
-    characteristics: U16,
-}
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-pub(crate) struct RawOptional {
-    magic: U16,
-    linker: [u8; 2],
-    size_of_code: U32,
-    pub(crate) size_of_initialized_data: U32,
-    size_of_uninitialized_data: U32,
-    entry_point: U32,
-    base_of_code: U32,
-    image_base: U64,
-    section_alignment: U32,
-    file_alignment: U32,
-    versions: [U16; 6],
-    win32_version: U32,
-    pub(crate) size_of_image: U32,
-    size_of_headers: U32,
-    pub(crate) checksum: U32,
-    subsystem: U16,
-    dll_characteristics: U16,
-    stack_and_heap: [U64; 4],
-    loader_flags: U32,
-    n_directories: U32,
-}
-
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-pub(crate) struct RawSection {
-    pub(crate) name: [u8; 8],
-    pub(crate) virtual_size: U32,
-    pub(crate) virtual_address: U32,
-    pub(crate) raw_size: U32,
-    pub(crate) raw_offset: U32,
-    pub(crate) unused: [u8; 12],
-    pub(crate) characteristics: U32,
-}
-
-pub(crate) const SECTION_HEADER_SIZE: usize = size_of::<RawSection>();
 
 impl<'a> Pe<'a> {
     /// Reads headers and section table of a PE32+ file. Never panics; allocates for the section table only.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, PeError> {
-        let (dos, _) = bytes.split_at_checked(DOS_HEADER_SIZE).ok_or(PeError::Truncated {
-            what: "DOS header",
-            expected: DOS_HEADER_SIZE,
-            found: bytes.len(),
-        })?;
-        if !dos.starts_with(b"MZ") {
-            let found = u64::from(u16::from_le_bytes([dos[0], dos[1]]));
-            return Err(PeError::Field { field: "DOS signature", expected: "MZ", found });
-        }
-        let pe_at = to_usize(u32::from_le_bytes([dos[60], dos[61], dos[62], dos[63]]));
-        let signature: &U32 = header_at(bytes, pe_at, "PE signature")?;
-        if signature.get().to_le_bytes() != *b"PE\0\0" {
-            let found = signature.get().into();
-            return Err(PeError::Field { field: "PE signature", expected: "PE\\0\\0", found });
-        }
-        let coff_at = pe_at.saturating_add(4);
-        let coff: &RawCoff = header_at(bytes, coff_at, "COFF header")?;
-        let optional_at = coff_at.saturating_add(size_of::<RawCoff>());
-        let optional: &RawOptional = header_at(bytes, optional_at, "optional header")?;
-        check_optional(optional)?;
-        let optional_size = usize::from(coff.optional_size.get());
-        let n_directories = to_usize(optional.n_directories.get());
-        if 16 < n_directories || optional_size < size_of::<RawOptional>() + 8 * n_directories {
-            let field = "number of data directories";
-            let expected = "at most 16, inside the optional header";
-            return Err(PeError::Field { field, expected, found: optional.n_directories.get().into() });
-        }
-        let is_signed = SECURITY_DIRECTORY < n_directories && {
-            let at = optional_at + size_of::<RawOptional>() + 8 * SECURITY_DIRECTORY;
-            header_at::<U64>(bytes, at, "data directories")?.get() != 0
-        };
-        let n_sections = usize::from(coff.n_sections.get());
-        if n_sections == 0 || SECTIONS_MAX < n_sections {
-            let found = coff.n_sections.get().into();
-            return Err(PeError::Field { field: "number of sections", expected: "1 to 96", found });
-        }
-        let table_at = optional_at.saturating_add(optional_size);
-        let sections = (0..n_sections).map(|idx| parse_section(bytes, table_at, idx));
-        let sections = sections.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            bytes,
-            coff_at,
-            optional_at,
-            table_at,
-            section_alignment: optional.section_alignment.get(),
-            file_alignment: optional.file_alignment.get(),
-            size_of_headers: to_usize(optional.size_of_headers.get()),
-            is_signed,
-            size_of_image: optional.size_of_image.get(),
-            sections,
-        })
+        Ok(Self { bytes, headers: Headers::parse(bytes, to_u64(bytes.len()))? })
     }
 
     /// Returns the sections in the order of the table.
     pub fn sections(&self) -> &[PeSection] {
-        &self.sections
+        &self.headers.sections
     }
 
     /// Returns the length of the image in memory, as its header says.
     pub fn size_of_image(&self) -> u32 {
-        self.size_of_image
+        self.headers.size_of_image
     }
 
     /// Returns what a section of this file holds, without padding. Empty for a section of another file that
@@ -227,65 +36,7 @@ impl<'a> Pe<'a> {
 
     /// Returns what the first section of that kind holds.
     pub fn read_section(&self, section: Section) -> Option<&'a [u8]> {
-        let found = self.sections.iter().find(|candidate| candidate.name == section.name())?;
+        let found = self.sections().iter().find(|candidate| candidate.name == section.name())?;
         Some(self.content(found))
     }
-}
-
-fn check_optional(optional: &RawOptional) -> Result<(), PeError> {
-    if optional.magic.get() != PE32_PLUS {
-        let found = optional.magic.get().into();
-        return Err(PeError::Field { field: "magic", expected: "0x20b (PE32+)", found });
-    }
-    let (section, file) = (optional.section_alignment.get(), optional.file_alignment.get());
-    for (field, found) in [("section alignment", section), ("file alignment", file)] {
-        if !found.is_power_of_two() || ALIGNMENT_MAX < found {
-            let expected = "a power of two up to 65536";
-            return Err(PeError::Field { field, expected, found: found.into() });
-        }
-    }
-    Ok(())
-}
-
-fn parse_section(bytes: &[u8], table_at: usize, idx: usize) -> Result<PeSection, PeError> {
-    let at = table_at.saturating_add(idx * SECTION_HEADER_SIZE);
-    let raw: &RawSection = header_at(bytes, at, "section table")?;
-    let name_len = raw.name.iter().position(|byte| *byte == 0).unwrap_or(raw.name.len());
-    let section = PeSection {
-        name: String::from_utf8_lossy(&raw.name[..name_len]).into_owned(),
-        virtual_address: raw.virtual_address.get(),
-        virtual_size: raw.virtual_size.get(),
-        raw_offset: raw.raw_offset.get(),
-        raw_size: raw.raw_size.get(),
-    };
-    let end = u64::from(section.raw_offset) + u64::from(section.raw_size);
-    if usize::try_from(end).map_or(true, |end| bytes.len() < end) {
-        return Err(PeError::SectionOutOfFile {
-            idx,
-            name: section.name,
-            offset: section.raw_offset,
-            size: section.raw_size,
-            found: bytes.len(),
-        });
-    }
-    if section.virtual_address.checked_add(section.virtual_size).is_none() {
-        return Err(PeError::SectionOutOfMemory { idx, name: section.name });
-    }
-    Ok(section)
-}
-
-fn header_at<'a, T>(bytes: &'a [u8], at: usize, what: &'static str) -> Result<&'a T, PeError>
-where
-    T: FromBytes + KnownLayout + Immutable + Unaligned,
-{
-    let rest = bytes.get(at..).unwrap_or_default();
-    T::ref_from_prefix(rest).map(|(header, _)| header).map_err(|_| PeError::Truncated {
-        what,
-        expected: at.saturating_add(size_of::<T>()),
-        found: bytes.len(),
-    })
-}
-
-pub(crate) fn to_usize(n: u32) -> usize {
-    usize::try_from(n).expect("usize has at least 32 bits")
 }

@@ -1,6 +1,7 @@
 //! Checks that a PE file is a UKI that can boot.
 
-use crate::pe::{Pe, PeError, PeSection};
+use crate::headers::{PeError, PeSection};
+use crate::pe::Pe;
 use crate::section::Section;
 
 /// Sections without which our UKIs do not boot.

@@ -7,7 +7,9 @@ mod images;
 
 use images::{COFF_AT, OPTIONAL_AT, TABLE_AT, UKI_SECTIONS, pe, put};
 use proptest::prelude::*;
-use uki::{Pe, PeError, Section, UkiError, cmdline_addon, validate_uki};
+use uki::{
+    HEAD_LEN, Pe, PeError, SECTIONS_MAX, Section, UkiError, cmdline_addon, section_starts, validate_uki,
+};
 
 #[test]
 fn sections_read_back_without_their_padding() {
@@ -68,6 +70,45 @@ fn rejects_headers_and_sections_beyond_the_file() {
 }
 
 #[test]
+fn sections_start_where_the_head_says() {
+    let whole = pe(&UKI_SECTIONS);
+    let len = u64::try_from(whole.len()).unwrap();
+    let starts = [0x400, 0x600, 0x800, 0xa00, 0xc00, 0x2000];
+    assert_eq!(section_starts(&whole, len).unwrap(), starts);
+    // The headers suffice, up to the last byte of the section table.
+    let head = &whole[..TABLE_AT + 40 * UKI_SECTIONS.len()];
+    assert_eq!(section_starts(head, len).unwrap(), starts);
+
+    let mut changed = whole.clone();
+    // The second section begins where the first does; the third has no bytes in the file.
+    put(&mut changed, TABLE_AT + 40 + 20, &0x400_u32.to_le_bytes());
+    put(&mut changed, TABLE_AT + 80 + 16, &[0; 4]);
+    assert_eq!(section_starts(&changed, len).unwrap(), [0x400, 0xa00, 0xc00, 0x2000]);
+}
+
+#[test]
+fn a_file_that_ends_early_differs_from_a_head_that_does() {
+    let whole = pe(&UKI_SECTIONS);
+    let len = u64::try_from(whole.len()).unwrap();
+    let table_end = TABLE_AT + 40 * UKI_SECTIONS.len();
+    for n in 0..table_end {
+        let found = section_starts(&whole[..n], len).unwrap_err();
+        assert!(matches!(found, PeError::HeadTooShort { found, .. } if found == n), "{n} bytes: {found}");
+    }
+    let cut = u64::try_from(TABLE_AT + 39).unwrap();
+    let found = section_starts(&whole, cut).unwrap_err();
+    let what = "section table";
+    assert_eq!(found, PeError::Truncated { what, expected: cut + 1, found: cut });
+    let found = section_starts(&whole, len - 1).unwrap_err();
+    assert!(matches!(found, PeError::SectionOutOfFile { idx: 5, .. }), "{found}");
+}
+
+#[test]
+fn the_head_holds_the_most_sections() {
+    const { assert!(TABLE_AT + 40 * SECTIONS_MAX < HEAD_LEN / 2) };
+}
+
+#[test]
 fn a_uki_needs_kernel_initrd_command_line_and_os_release() {
     for (name, section) in [
         (".linux", Section::Linux),
@@ -123,6 +164,8 @@ proptest! {
         let mut bytes = pe(&UKI_SECTIONS);
         changes.into_iter().for_each(|(at, byte)| bytes[at] = byte);
         bytes.truncate(len.max(200));
+        let len = u64::try_from(bytes.len()).unwrap();
+        prop_assert_eq!(section_starts(&bytes, len).err(), Pe::parse(&bytes).err());
         if let Ok(parsed) = Pe::parse(&bytes) {
             for section in parsed.sections() {
                 prop_assert!(parsed.content(section).len() <= bytes.len());
