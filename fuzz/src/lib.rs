@@ -11,7 +11,7 @@ use disk_image::LogicalBlockSize::Lb512;
 use disk_image::{Extent, LogicalBlockSize, Table, Uuid, fat};
 use slots::{EntryName, SlotLabel, Version, compare_version_text};
 use uki::{Pe, cmdline_addon, section_starts, validate_uki};
-use verity::{BLOCK_SIZE, RootHash, SUPERBLOCK_SIZE, Superblock, verify};
+use verity::{BLOCK_SIZE, RootHash, SUPERBLOCK_SIZE, Superblock, read_leaves, verify};
 
 pub use seeds::seeds;
 
@@ -33,6 +33,8 @@ pub const TARGETS: [Target; 9] = [
 
 /// Size of the disk around a fuzzed table, in bytes.
 const DISK_SIZE: usize = 1 << 20;
+/// Blocks that a fuzzed superblock may claim.
+const LEAVES_MAX: u64 = 1 << 16;
 /// Bytes of a GPT header that carry fields.
 const HEADER_SIZE: usize = 92;
 
@@ -91,12 +93,17 @@ pub fn fat_boot_sector(data: &[u8]) {
     assert!(changed <= 8 && device.get_ref().len() == data.len());
 }
 
-/// A superblock that parses is written back as it was; verifying against anything ends without panic.
+/// A superblock that parses is written back as it was; verifying against anything ends without panic; leaves
+/// are as many as the superblock says.
 pub fn verity_device(data: &[u8]) {
     if let Ok(superblock) = Superblock::parse(data) {
         let written = superblock.to_block();
         assert_eq!(written[..SUPERBLOCK_SIZE], data[..SUPERBLOCK_SIZE]);
         assert_eq!(Superblock::parse(&written).as_ref(), Ok(&superblock));
+    }
+    if let Ok(leaves) = read_leaves(Cursor::new(data), LEAVES_MAX) {
+        let n_digests = u64::try_from(leaves.digests.len()).expect("a length fits 64 bits");
+        assert!(n_digests == leaves.superblock.n_data_blocks || leaves.superblock.n_data_blocks == 1);
     }
     let blocks = &data[data.len().min(BLOCK_SIZE)..];
     assert!(verify(blocks, Cursor::new(data), &RootHash([0; 32])).is_err());

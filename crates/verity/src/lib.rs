@@ -18,7 +18,9 @@
 mod build;
 mod hash;
 mod layout;
+mod leaves;
 mod superblock;
+mod verified;
 mod verify;
 
 pub use build::{BuildError, build, build_tree};
@@ -26,5 +28,7 @@ pub use hash::{BlockHasher, ParseHexError, RootHash, Salt};
 pub use layout::{
     BLOCK_SIZE, DIGEST_SIZE, DIGESTS_PER_BLOCK, Layout, LayoutError, Level, MAX_DATA_BLOCKS, MAX_LEVELS,
 };
+pub use leaves::{Leaves, read_leaves};
 pub use superblock::{SUPERBLOCK_SIZE, Superblock, SuperblockError};
+pub use verified::VerifiedTree;
 pub use verify::{Error, verify, verify_tree};

@@ -57,6 +57,22 @@ pub enum Error {
         /// Number of the block within its level.
         block: u64,
     },
+    /// A tree in memory has another length than one over that many blocks.
+    #[error("hash tree has {found} bytes: expected {expected}")]
+    TreeLength {
+        /// Length of a tree over the data's blocks.
+        expected: u64,
+        /// Length in bytes.
+        found: usize,
+    },
+    /// A superblock that nobody vouches for claims more data than there can be.
+    #[error("verity superblock: {found} data blocks, where at most {limit} have room")]
+    TooManyBlocks {
+        /// Most blocks that the caller accepts.
+        limit: u64,
+        /// Blocks that the superblock claims.
+        found: u64,
+    },
     /// Reading the data failed.
     #[error("reading data from block {block}")]
     ReadData {

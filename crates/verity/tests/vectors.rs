@@ -6,7 +6,9 @@ use std::fmt::Write;
 use std::io::Cursor;
 
 use sha2::{Digest, Sha256};
-use verity::{BLOCK_SIZE, Layout, RootHash, Salt, build, build_tree, verify, verify_tree};
+use verity::{
+    BLOCK_SIZE, Layout, RootHash, Salt, VerifiedTree, build, build_tree, read_leaves, verify, verify_tree,
+};
 
 const UUID: [u8; 16] = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes();
 
@@ -47,6 +49,9 @@ fn trees_equal_those_of_veritysetup() {
         let mut tree = Cursor::new(Vec::new());
         assert_eq!(build_tree(data, n_blocks, &salt(), &mut tree).unwrap(), root);
         assert!(tree.get_ref()[..] == device[BLOCK_SIZE..], "tree without superblock, {n_blocks} blocks");
+        let verified = VerifiedTree::new(tree.get_ref().clone(), n_blocks, &salt(), &root).unwrap();
+        let claimed = read_leaves(Cursor::new(&device), n_blocks).unwrap().digests;
+        assert!(n_blocks == 1 || verified.leaves().eq(claimed), "leaves, {n_blocks} blocks");
         tree.set_position(0);
         verify_tree(data, n_blocks, &salt(), tree, &root).unwrap();
         n_vectors += 1;
