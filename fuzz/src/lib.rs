@@ -4,6 +4,7 @@
 
 pub mod debian;
 mod seeds;
+pub mod update;
 
 use std::io::Cursor;
 
@@ -19,7 +20,7 @@ pub use seeds::seeds;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 12] = [
     ("gpt_table", gpt_table),
     ("fat_boot_sector", fat_boot_sector),
     ("verity_device", verity_device),
@@ -29,6 +30,9 @@ pub const TARGETS: [Target; 9] = [
     ("deb_index", debian::deb_index),
     ("deb_release", debian::deb_release),
     ("deb_version", debian::deb_version),
+    ("payload_envelope", update::payload_envelope),
+    ("payload_channel", update::payload_channel),
+    ("payload_blocks", update::payload_blocks),
 ];
 
 /// Size of the disk around a fuzzed table, in bytes.

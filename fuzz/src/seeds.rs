@@ -24,7 +24,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         ]
         .map(|text| text.as_bytes().to_vec())
         .to_vec(),
-        _ => crate::debian::seeds(target),
+        _ => [crate::debian::seeds(target), crate::update::seeds(target)].concat(),
     }
 }
 

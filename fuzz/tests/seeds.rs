@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use disk_image::LogicalBlockSize::Lb512;
 use disk_image::{Extent, Table, fat};
+use payload::{BlockList, Channel, Envelope, Kind, Manifest};
 use slipway_fuzz::{TARGETS, disk_around, seeds};
 use uki::{cmdline_addon, validate_uki};
 use verity::Superblock;
@@ -61,6 +62,18 @@ fn seeds_are_accepted() {
     assert!(deb::release::parse(std::str::from_utf8(&seeds("deb_release")[1]).unwrap()).is_ok());
     for seed in seeds("verity_device") {
         assert!(Superblock::parse(&seed).is_ok());
+    }
+    for seed in &seeds("payload_envelope")[..2] {
+        let envelope = Envelope::parse(Kind::Payload, seed).unwrap();
+        assert!(Manifest::parse(envelope.body, u64::try_from(envelope.len).unwrap()).is_ok());
+    }
+    assert!(Envelope::parse(Kind::Channel, &seeds("payload_envelope")[2]).is_ok());
+    for seed in seeds("payload_channel") {
+        assert!(Channel::parse(&seed).is_ok());
+    }
+    for seed in seeds("payload_blocks") {
+        let (len, rows) = seed.split_first_chunk().unwrap();
+        assert!(BlockList::parse(rows, u64::from_le_bytes(*len)).is_ok());
     }
     for seed in seeds("gpt_table") {
         assert_eq!(Table::read(&mut disk_around(&seed), Lb512).unwrap().partitions().len(), 2);

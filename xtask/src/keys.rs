@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
+use payload::PublicKey;
 
 use crate::ctx::Ctx;
 
@@ -26,7 +27,7 @@ impl Trusted {
             }
             let text =
                 std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            check(&text).map_err(|err| anyhow::anyhow!("{}: {err}", path.display()))?;
+            PublicKey::parse(&text).with_context(|| path.display().to_string())?;
             keys.insert(name, text);
         }
         anyhow::ensure!(
@@ -43,38 +44,30 @@ impl Trusted {
     }
 }
 
-/// Comment lines and one line with 32 bytes in base64.
-fn check(text: &str) -> Result<(), String> {
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let (idx, line) = lines.next().ok_or("holds no key: expected one line of base64")?;
-    if let Some((extra, _)) = lines.next() {
-        return Err(format!("line {}: a second key: one file holds one key", extra + 1));
-    }
-    let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-    let digits = line.strip_suffix('=').unwrap_or(line);
-    if digits.len() != 43 || !digits.bytes().all(alphabet) || line.len() != 44 {
-        return Err(format!("line {}: not 32 bytes in base64 (44 characters)", idx + 1));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const COMMITTED: &str = include_str!("../../image/keys/development.pub");
+
+    fn check(text: &str) -> Result<PublicKey, String> {
+        PublicKey::parse(text).map_err(|err| err.to_string())
+    }
+
     #[test]
     fn accepts_the_committed_key_and_knows_it_as_insecure() {
-        let text = include_str!("../../image/keys/development.pub");
-        check(text).unwrap();
-        assert!(Trusted([("a.pub".to_owned(), text.to_owned())].into()).insecure());
+        check(COMMITTED).unwrap();
+        assert!(Trusted([("a.pub".to_owned(), COMMITTED.to_owned())].into()).insecure());
     }
 
     #[test]
     fn rejects_what_is_not_one_key() {
         assert!(check("# nothing\n").unwrap_err().contains("no key"));
         assert!(check("AAAA\n").unwrap_err().starts_with("line 1"));
-        let key = format!("{}=\n", "A".repeat(43));
-        assert!(check(&key).is_ok());
-        assert!(check(&format!("{key}{key}")).unwrap_err().starts_with("line 2"));
+        let key = COMMITTED.lines().last().unwrap();
+        assert!(check(key).is_ok());
+        assert!(check(&format!("{key}\n{key}\n")).unwrap_err().starts_with("line 2"));
+        // Of the right length, and a point that anybody could sign for.
+        assert!(check(&format!("{}=\n", "A".repeat(43))).unwrap_err().contains("no usable ed25519"));
     }
 }

@@ -97,7 +97,7 @@ pub fn sample(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
 
 fn properties(ctx: &Ctx, cases: u32) -> anyhow::Result<Counts> {
     let mut command = cargo::command(ctx, &["test", "--quiet", "--locked"]);
-    for name in ["deb", "disk-image", "slots", "uki", "verity"] {
+    for name in ["deb", "disk-image", "payload", "slots", "uki", "verity"] {
         command.args(["--package", name]);
     }
     command.env("PROPTEST_CASES", cases.to_string());

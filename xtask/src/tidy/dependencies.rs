@@ -12,6 +12,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     // Formats: nothing of ours, except that a disk has slots.
     ("deb", &[]),
     ("disk-image", &["slots"]),
+    ("payload", &[]),
     ("slots", &[]),
     ("uki", &[]),
     ("verity", &[]),
@@ -22,7 +23,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     // Agents: that and formats, never each other.
     ("slipway", &["agent-support", "disk-image", "slots", "uki", "verity"]),
     ("e2e", &["disk-image", "slots", "uki", "verity", "vm"]),
-    ("xtask", &["deb", "disk-image", "slots", "uki", "verity", "vm"]),
+    ("xtask", &["deb", "disk-image", "payload", "slots", "uki", "verity", "vm"]),
 ];
 
 #[derive(Deserialize)]

@@ -1,0 +1,30 @@
+//! The signed update payload and the signed channel file: one definition for the build that writes them and
+//! the agent that reads them. See `docs/formats/payload.md` and `docs/formats/channel.md`.
+//!
+//! Everything takes bytes, `Read` or `Write`, never paths, sockets, clocks or logs. What was parsed is valid;
+//! whether it is to be believed, [`Trust::verify`] alone says.
+
+pub mod channel;
+pub mod plan;
+
+mod blocks;
+mod digest;
+mod envelope;
+mod key;
+mod layout;
+mod manifest;
+mod text;
+mod trust;
+mod write;
+
+pub use blocks::{BLOCK_SIZE, Block, BlockList, BlockListError, ReadBlocksError, UKI_BLOCKS_MAX, UKI_MAX};
+pub use channel::Channel;
+pub use digest::{Digest, ParseDigestError};
+pub use envelope::{
+    BODY_MAX, ENVELOPE_MAX, Envelope, EnvelopeError, Kind, PREFIX_LEN, SIGNATURES_MAX, Signature, seal,
+};
+pub use key::{KeyError, KeyId, PublicKey, SecretKey};
+pub use layout::{ALIGNMENT, Extent, Layout, LayoutError, SectionLens};
+pub use manifest::{Architecture, Manifest, ManifestError, PAYLOAD_MAX, USR_BLOCKS_MAX};
+pub use trust::{Trust, TrustError};
+pub use write::{Parts, WriteError, write};
