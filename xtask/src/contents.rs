@@ -32,7 +32,7 @@ pub fn by_package(root: &Path, tree: &Tree, product: &str) -> anyhow::Result<BTr
 }
 
 /// Path to package, from dpkg's file lists.
-fn owners(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+pub fn owners(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let mut owners = BTreeMap::new();
     for (name, path) in crate::hash::sorted_dir(&root.join("var/lib/dpkg/info"))? {
         let Some(package) = name.strip_suffix(".list") else { continue };

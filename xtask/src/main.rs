@@ -26,6 +26,7 @@ mod ownership;
 mod pipeline;
 mod reproduce;
 mod seeded;
+mod segments;
 mod stage;
 #[cfg(test)]
 mod tidy;

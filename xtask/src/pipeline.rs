@@ -101,7 +101,6 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
                 &initrd::Input {
                     definition: &definition,
                     version: &version,
-                    epoch,
                     rootfs: &rootfs,
                     modules: &modules,
                     agents: &agents,

@@ -14,6 +14,7 @@ use crate::ctx::Ctx;
 use crate::judges::Judges;
 use crate::manifest::Manifest;
 use crate::seeded::{self, Random};
+use crate::segments::{self, unpack};
 use crate::{durable, hash};
 
 /// Blocks in which the sample flips a byte, beside the first and the last.
@@ -68,6 +69,7 @@ impl Judged {
                 self.flips(ctx, judges, &self.sample())
             }),
             Check::new("ukify inspect shows the sections and the root hash", || self.uki(judges)),
+            Check::new("the initrd unpacks by the kernel's rules", || self.initrd()),
             Check::new("systemd-analyze verify accepts our units", || self.units(ctx, judges)),
         ]
     }
@@ -182,6 +184,25 @@ impl Judged {
         for expected in [".linux:", ".initrd:", ".cmdline:", ".osrel:", ".uname:", &usrhash] {
             anyhow::ensure!(said.contains(expected), "ukify inspect does not show `{expected}`:\n{said}");
         }
+        Ok(())
+    }
+
+    fn initrd(&self) -> anyhow::Result<()> {
+        let path = self.artifact("uki")?;
+        let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let image = uki::validate_uki(&bytes).with_context(|| format!("reading {}", path.display()))?;
+        let initrd = image.pe().read_section(uki::Section::Initrd).context("the UKI has no initrd")?;
+        let segments = unpack::segments(initrd)?;
+        let aligned = segments.iter().all(|segment| segment.offset % segments::ALIGNMENT == 0);
+        anyhow::ensure!(aligned && 2 < segments.len(), "the initrd is not made of aligned segments");
+        let tree = unpack::unpack(&segments)?;
+        for path in ["init", "usr/lib/systemd/systemd", "usr/bin/slipway", "usr/lib/os-release"] {
+            anyhow::ensure!(tree.contains_key(path), "the initrd has no {path}");
+        }
+        // Our program is alone: a rebuilt one costs an update no more than its own blocks.
+        let last = segments.last().map(|segment| segment.entries.iter().map(|entry| entry.path.as_str()));
+        let last = last.context("the initrd is empty")?.collect::<Vec<_>>();
+        anyhow::ensure!(last == ["usr/bin/slipway"], "the last segment holds {last:?}");
         Ok(())
     }
 
