@@ -92,6 +92,21 @@ pub fn run(host: &Host, boot: bool) -> anyhow::Result<()> {
     }
 }
 
+/// Completes the record of a boot that was found good: a lease may have come after it was, a unit may have failed.
+pub fn look_again(host: &Host) -> anyhow::Result<()> {
+    let is_good = host.path(boot::COMPLETE_FILE).exists() && !host.path(boot::HEALTH_FAILED_FILE).exists();
+    anyhow::ensure!(is_good, "this boot was not found good: see `slipway status`");
+    // What is in the way of the server is for the update agent to say.
+    let (update_server, _) = update_server::observe(host, update_server::TIMEOUT);
+    let now = LastGood {
+        default_routes: route::default_routes(host)?,
+        update_server,
+        failed_units: units::failed()?,
+        degraded_units: Vec::new(),
+    };
+    last_good::store(host, &last_good::completed(last_good::load(host), now))
+}
+
 fn failed_checks(look: &Look<'_>, checks: &[Check], seen: &mut LastGood) -> Vec<String> {
     let mut failed = Vec::new();
     for check in checks {
@@ -223,6 +238,15 @@ mod tests {
         let seen = LastGood { failed_units: vec!["a.service".to_owned()], ..LastGood::default() };
         passed(&tree.host, &seen).unwrap();
         assert_eq!(last_good::load(&tree.host), seen);
+    }
+
+    #[test]
+    fn only_a_good_boot_is_looked_at_again() {
+        let tree = Tree::new();
+        assert!(look_again(&tree.host).is_err());
+        tree.file(boot::COMPLETE_FILE, "").file(boot::HEALTH_FAILED_FILE, "sshd: off");
+        assert!(look_again(&tree.host).is_err());
+        assert!(!tree.host.path("/var/lib/slipway").exists());
     }
 
     #[test]

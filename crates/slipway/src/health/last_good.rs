@@ -94,6 +94,27 @@ pub fn store(host: &Host, what: &LastGood) -> anyhow::Result<()> {
     durable::write(&path, &bytes)
 }
 
+/// Returns `before` with what was seen later in the same boot: what is lost by then may come back and stays in.
+pub fn completed(before: LastGood, now: LastGood) -> LastGood {
+    let has = |family: &Family| before.default_routes.contains(family) || now.default_routes.contains(family);
+    let default_routes = [Family::Ipv4, Family::Ipv6].into_iter().filter(has).collect();
+    let update_server = match (before.update_server, now.update_server) {
+        (UpdateServer::Reached { server: before }, UpdateServer::Unreached { server })
+            if before == server =>
+        {
+            UpdateServer::Reached { server }
+        }
+        (_, now) => now,
+    };
+    // Degraded since then is what `before` says; a unit that was repaired is no longer excused.
+    LastGood {
+        default_routes,
+        update_server,
+        failed_units: now.failed_units,
+        degraded_units: before.degraded_units,
+    }
+}
+
 fn read(path: &Path) -> Option<LastGood> {
     // Every failure means the same, that nothing is known: see the module's words.
     if FILE_MAX < fs::metadata(path).ok()?.len() {
@@ -141,6 +162,19 @@ mod tests {
         tree.file(FILE, r#"{"format":1,"default_routes":["ipv6"],"clock":"synchronised"}"#);
         let expected = LastGood { default_routes: vec![Family::Ipv6], ..LastGood::default() };
         assert_eq!(load(&tree.host), expected);
+    }
+
+    #[test]
+    fn a_later_look_adds_and_takes_no_network_back() {
+        let unreached = |server: &str| UpdateServer::Unreached { server: server.to_owned() };
+        let later =
+            |default_routes, update_server| LastGood { default_routes, update_server, ..LastGood::default() };
+        let empty = completed(LastGood::default(), later(vec![Family::Ipv6], unreached("b:80")));
+        assert_eq!(empty, later(vec![Family::Ipv6], unreached("b:80")));
+        let lost = completed(sample(), later(vec![], unreached("updates.example:443")));
+        assert_eq!(lost, LastGood { failed_units: Vec::new(), ..sample() });
+        let moved = completed(sample(), later(vec![], unreached("b:80")));
+        assert_eq!(moved.update_server, unreached("b:80"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::last_good::{LastGood, UpdateServer};
 const SETTINGS: &str = "update";
 const KEY: &str = "SERVER";
 /// For resolving the name and connecting, together.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Host and port, as a URL names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
