@@ -32,6 +32,9 @@ pub enum Command {
     KernelArgs(KernelArgs),
     /// Run the health checks now; exit code 1 and one line each for those that fail.
     Health(HealthArgs),
+    /// Look again at what a boot that was found good has, for judging the next one (run before an update's reboot).
+    #[command(hide = true)]
+    LastGood,
     /// Give this disk its own identity and link its partitions (slipway-disk.service).
     #[command(hide = true)]
     Disk,

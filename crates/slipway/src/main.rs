@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Packages(args) => packages::run(&host, args.format()),
         Command::KernelArgs(args) => kernel_args::run(&host, args),
         Command::Health(args) => health::run(&host, args.boot),
+        Command::LastGood => health::look_again(&host),
         Command::Disk => disk::run(&host),
         Command::Stage(args) => stage::run(&host, args.stage),
         Command::BootFailed => boot_failed::run(&host),

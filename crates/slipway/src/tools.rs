@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 pub use agent_support::tools::{FailedUnit, systemctl_failed, systemctl_reboot, systemctl_show};
 use agent_support::tools::{check, run};
@@ -74,8 +75,11 @@ pub fn set_password_hash(user: &str, hash: &str) -> anyhow::Result<()> {
 }
 
 /// Runs one of the administrator's health checks; the error is what it printed.
-pub fn health_program(path: &Path, timeout_secs: u64) -> anyhow::Result<()> {
-    run(Command::new("timeout").arg(timeout_secs.to_string()).arg(path)).map(drop)
+pub fn health_program(path: &Path, timeout: Duration) -> anyhow::Result<()> {
+    // Less than a second would be zero, which is no limit.
+    let secs = timeout.as_secs().max(1).to_string();
+    // One that does not want to end is killed.
+    run(Command::new("timeout").args(["--kill-after=1", &secs]).arg(path)).map(drop)
 }
 
 /// Replaces this process by the stock emergency shell; returns only the error.

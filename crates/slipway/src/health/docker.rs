@@ -5,9 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use agent_support::host::Host;
 use anyhow::Context;
 
+use super::Look;
+use super::last_good::LastGood;
 use super::units_wanted::is_wanted;
 
 const UNIT: &str = "docker.service";
@@ -16,21 +17,21 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_MAX: u64 = 64 * 1024;
 
 /// Checks that Docker answers `GET /_ping`.
-pub fn check(host: &Host) -> anyhow::Result<()> {
-    if is_wanted(UNIT)? { ping(&host.path(SOCKET)) } else { Ok(()) }
+pub fn check(look: &Look<'_>, _seen: &mut LastGood) -> anyhow::Result<()> {
+    if is_wanted(UNIT)? { ping(&look.host.path(SOCKET), look.budget.look(TIMEOUT)) } else { Ok(()) }
 }
 
-fn ping(socket: &Path) -> anyhow::Result<()> {
-    let answer = ask(socket).with_context(|| format!("asking {}", socket.display()))?;
+fn ping(socket: &Path, timeout: Duration) -> anyhow::Result<()> {
+    let answer = ask(socket, timeout).with_context(|| format!("asking {}", socket.display()))?;
     let status = answer.lines().next().unwrap_or_default();
     anyhow::ensure!(status.contains(" 200 "), "asking {}: it answered `{status}`", socket.display());
     Ok(())
 }
 
-fn ask(socket: &Path) -> std::io::Result<String> {
+fn ask(socket: &Path, timeout: Duration) -> std::io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
     stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
     let mut answer = String::new();
     stream.take(ANSWER_MAX).read_to_string(&mut answer)?;
@@ -52,7 +53,7 @@ mod tests {
             assert_ne!(stream.read(&mut request).unwrap(), 0);
             stream.write_all(answer.as_bytes()).unwrap();
         });
-        let res = ping(&socket);
+        let res = ping(&socket, TIMEOUT);
         server.join().unwrap();
         res
     }
@@ -71,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_missing_socket_is_named() {
-        let err = ping(Path::new("/no/docker.sock")).unwrap_err();
+        let err = ping(Path::new("/no/docker.sock"), TIMEOUT).unwrap_err();
         assert!(format!("{err:#}").starts_with("asking /no/docker.sock: "));
     }
 }

@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use agent_support::host::Host;
 
+use super::Look;
+use super::last_good::LastGood;
 use crate::tools;
 
 /// Folders of check programs; of two with one name the later folder's runs, as with unit files.
 const DIRS: [&str; 2] = ["/usr/lib/slipway/health.d", "/etc/slipway/health.d"];
 /// Longest that one program may take.
-const TIMEOUT_SECS: u64 = 60;
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs every program, in order of names; the first that fails is the error.
-pub fn check(host: &Host) -> anyhow::Result<()> {
-    for (name, path) in programs(host)? {
-        tools::health_program(&path, TIMEOUT_SECS).map_err(|err| err.context(name))?;
+pub fn check(look: &Look<'_>, _seen: &mut LastGood) -> anyhow::Result<()> {
+    for (name, path) in programs(look.host)? {
+        tools::health_program(&path, look.budget.look(TIMEOUT)).map_err(|err| err.context(name))?;
     }
     Ok(())
 }
@@ -46,22 +49,26 @@ mod tests {
         fs::set_permissions(tree.host.path(path), fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    fn run(tree: &Tree) -> anyhow::Result<()> {
+        check(&Look::at(&tree.host), &mut LastGood::default())
+    }
+
     #[test]
     fn the_administrators_program_replaces_the_images() {
         let tree = Tree::new();
         program(&tree, "/usr/lib/slipway/health.d/app", "#!/bin/sh\nexit 1\n", 0o755);
-        assert!(check(&tree.host).is_err());
+        assert!(run(&tree).is_err());
         program(&tree, "/etc/slipway/health.d/app", "#!/bin/sh\nexit 0\n", 0o755);
-        check(&tree.host).unwrap();
+        run(&tree).unwrap();
         program(&tree, "/etc/slipway/health.d/app", "", 0o644);
-        check(&tree.host).unwrap();
+        run(&tree).unwrap();
     }
 
     #[test]
     fn a_failing_program_is_reported_with_its_name_and_words() {
         let tree = Tree::new();
         program(&tree, "/etc/slipway/health.d/10-db", "#!/bin/sh\necho no database\nexit 7\n", 0o755);
-        let err = format!("{:#}", check(&tree.host).unwrap_err());
+        let err = format!("{:#}", run(&tree).unwrap_err());
         assert_eq!(err, "10-db: running timeout: exit status: 7: no database");
     }
 }

@@ -3,8 +3,9 @@
 //! No list of units is needed for that: a waiting job waits for a running one, so when the only running job is
 //! ours, all others wait for us.
 
+use std::collections::BTreeMap;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent_support::host::Host;
 use anyhow::Context;
@@ -16,7 +17,7 @@ use crate::tools::{self, Job};
 const OUR_UNIT: &str = "slipway-health.service";
 /// Seconds after the start of user space by which everything must have started: a little before the time that
 /// boot-complete.target has (10 minutes), so that the failure has a text.
-const DEADLINE_SECS: u64 = 570;
+pub const DEADLINE_SECS: u64 = 570;
 /// Credential that replaces [`DEADLINE_SECS`]; tests hand it in through SMBIOS.
 const DEADLINE_CREDENTIAL: &str = "slipway.health-deadline";
 /// Between two looks while something is starting: each look costs time that the start could use.
@@ -24,10 +25,10 @@ const BUSY_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two looks of which the first found nothing running. The system counts as settled when two in a row do.
 const QUIET_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Waits; an error names what is still starting at the deadline.
-pub fn wait(host: &Host) -> anyhow::Result<()> {
+/// Waits, and returns the deadline; an error names what is still starting then.
+pub fn wait(host: &Host) -> anyhow::Result<Instant> {
     let deadline_secs = deadline_secs(host)?;
-    let started_secs = userspace_start_secs()?;
+    let started_secs = start_secs()?;
     let mut quiet = 0;
     while quiet < 2 {
         let jobs = tools::systemctl_jobs()?;
@@ -36,12 +37,13 @@ pub fn wait(host: &Host) -> anyhow::Result<()> {
         let past_secs = monotonic_secs()?.saturating_sub(started_secs);
         anyhow::ensure!(
             quiet != 0 || past_secs < deadline_secs,
-            "not finished {past_secs} s after the start of user space: {}",
+            "not finished after {past_secs} s: {}",
             running.join(", ")
         );
         sleep(if quiet == 0 { BUSY_INTERVAL } else { QUIET_INTERVAL });
     }
-    Ok(())
+    let past_secs = monotonic_secs()?.saturating_sub(started_secs);
+    Ok(Instant::now() + Duration::from_secs(deadline_secs.saturating_sub(past_secs)))
 }
 
 /// Returns the units that have jobs running now, for a message.
@@ -64,12 +66,23 @@ fn deadline_secs(host: &Host) -> anyhow::Result<u64> {
     }
 }
 
-/// Returns when the system's own PID 1 started, in seconds of the monotonic clock.
-fn userspace_start_secs() -> anyhow::Result<u64> {
-    const PROPERTY: &str = "UserspaceTimestampMonotonic";
-    let properties = tools::systemctl_show("", &[PROPERTY])?;
-    let micros = properties.get(PROPERTY).and_then(|value| value.parse::<u64>().ok());
-    Ok(micros.with_context(|| format!("reading {PROPERTY} of the service manager"))? / 1_000_000)
+/// Returns from when the deadline counts, in seconds of the monotonic clock: about when the target's time began.
+fn start_secs() -> anyhow::Result<u64> {
+    start_of(&tools::systemctl_show("", &[USERSPACE_START, START_FINISH])?, monotonic_secs()?)
+}
+
+/// When the system's own PID 1 started.
+const USERSPACE_START: &str = "UserspaceTimestampMonotonic";
+/// When it had nothing more to start for the first time; zero before.
+const START_FINISH: &str = "FinishTimestampMonotonic";
+
+/// While the machine starts, that is the start of user space; later somebody asks again, and it is now.
+fn start_of(properties: &BTreeMap<String, String>, now_secs: u64) -> anyhow::Result<u64> {
+    let micros = |key: &str| {
+        let value = properties.get(key).and_then(|value| value.parse::<u64>().ok());
+        value.with_context(|| format!("reading {key} of the service manager"))
+    };
+    Ok(if micros(START_FINISH)? == 0 { micros(USERSPACE_START)? / 1_000_000 } else { now_secs })
 }
 
 fn monotonic_secs() -> anyhow::Result<u64> {
@@ -94,6 +107,18 @@ mod tests {
         ];
         assert_eq!(running(&jobs), Vec::<String>::new());
         assert_eq!(running(&[job("hang.service", "running")]), ["hang.service (start)"]);
+    }
+
+    #[test]
+    fn a_later_run_has_its_own_time() {
+        let properties = |finish: &str| {
+            [(USERSPACE_START, "3500000"), (START_FINISH, finish)]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into()
+        };
+        assert_eq!(start_of(&properties("0"), 9).unwrap(), 3);
+        assert_eq!(start_of(&properties("20000000"), 4000).unwrap(), 4000);
+        assert!(start_of(&properties("n/a"), 9).is_err());
     }
 
     #[test]

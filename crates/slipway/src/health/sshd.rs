@@ -1,8 +1,9 @@
 //! Health check: the SSH server listens, unless it is not meant to run.
 
-use agent_support::host::Host;
 use anyhow::Context;
 
+use super::Look;
+use super::last_good::LastGood;
 use super::units_wanted::is_wanted;
 use crate::tools;
 
@@ -10,7 +11,7 @@ use crate::tools;
 const LISTEN: &str = "0A";
 
 /// Checks that a socket listens on every port that the SSH server is configured for.
-pub fn check(host: &Host) -> anyhow::Result<()> {
+pub fn check(look: &Look<'_>, _seen: &mut LastGood) -> anyhow::Result<()> {
     let socket_activated = is_wanted("ssh.socket")?;
     if !socket_activated && !is_wanted("ssh.service")? {
         return Ok(());
@@ -18,7 +19,7 @@ pub fn check(host: &Host) -> anyhow::Result<()> {
     let ports = if socket_activated { vec![22] } else { configured_ports(&tools::sshd_config()?)? };
     let mut listening = Vec::new();
     for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        listening.extend(listening_ports(&host.read(path)?.unwrap_or_default()));
+        listening.extend(listening_ports(&look.host.read(path)?.unwrap_or_default()));
     }
     judge(&ports, &listening)
 }
@@ -30,11 +31,14 @@ fn judge(ports: &[u16], listening: &[u16]) -> anyhow::Result<()> {
     }
 }
 
+/// Returns the ports of the lines `listenaddress <address>:<port>[ rdomain <name>]`: an address with a port of its
+/// own makes the setting `Port` say nothing.
 fn configured_ports(config: &str) -> anyhow::Result<Vec<u16>> {
-    let ports: Result<Vec<u16>, _> =
-        config.lines().filter_map(|line| line.strip_prefix("port ")).map(str::parse).collect();
-    let ports = ports.context("parsing the ports of sshd -T")?;
-    anyhow::ensure!(!ports.is_empty(), "sshd -T names no port");
+    let addresses = config.lines().filter_map(|line| line.strip_prefix("listenaddress "));
+    let port = |address: &str| address.split_whitespace().next()?.rsplit_once(':')?.1.parse().ok();
+    let ports: Option<Vec<u16>> = addresses.map(port).collect();
+    let ports = ports.context("parsing the addresses of sshd -T")?;
+    anyhow::ensure!(!ports.is_empty(), "sshd -T names no address");
     Ok(ports)
 }
 
@@ -65,11 +69,12 @@ mod tests {
 
     #[test]
     fn every_configured_port_must_be_served() {
-        let ports = configured_ports("port 22\nport 2222\nportable no\n").unwrap();
+        let config = "port 80\nlistenaddress 0.0.0.0:22\nlistenaddress [::]:2222 rdomain red\n";
+        let ports = configured_ports(config).unwrap();
         assert_eq!(ports, [22, 2222]);
         judge(&[22], &[22, 80]).unwrap();
         assert_eq!(judge(&ports, &[22]).unwrap_err().to_string(), "nothing listens on port 2222");
         assert!(configured_ports("").is_err());
-        assert!(configured_ports("port ssh\n").is_err());
+        assert!(configured_ports("listenaddress [::]:ssh\n").is_err());
     }
 }

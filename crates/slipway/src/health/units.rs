@@ -1,39 +1,89 @@
-//! Health check: no unit is in failed state.
+//! Health check: no unit is in failed state that was not before.
 
+use agent_support::boot::{self, BootKind};
 use agent_support::host::Host;
 
-use crate::tools::{self, FailedUnit};
+use super::Look;
+use super::last_good::LastGood;
+use crate::tools;
 
-/// Checks that no unit failed.
-pub fn check(_host: &Host) -> anyhow::Result<()> {
-    judge(&tools::systemctl_failed()?)
-}
+/// Our own unit is in failed state after an earlier run that failed.
+const OURS: &str = "slipway-health.service";
 
-fn judge(failed: &[FailedUnit]) -> anyhow::Result<()> {
-    // Our own unit is in failed state after an earlier run that failed.
-    let names: Vec<&str> =
-        failed.iter().map(|unit| unit.unit.as_str()).filter(|unit| !is_ours(unit)).collect();
-    anyhow::ensure!(names.is_empty(), "failed: {}", names.join(", "));
+/// Checks that no unit failed, except those that failed before.
+pub fn check(look: &Look<'_>, seen: &mut LastGood) -> anyhow::Result<()> {
+    seen.failed_units = failed()?;
+    let known = known(look.last_good, kind(look.host));
+    if let Some(warning) = judge(&seen.failed_units, &known)? {
+        println!("warning: units: {warning}");
+    }
     Ok(())
 }
 
-fn is_ours(unit: &str) -> bool {
-    unit == "slipway-health.service"
+/// Returns the names of the units in failed state, without ours.
+pub fn failed() -> anyhow::Result<Vec<String>> {
+    let units = tools::systemctl_failed()?.into_iter().map(|unit| unit.unit);
+    Ok(units.filter(|unit| unit != OURS).collect())
+}
+
+/// A machine that cannot tell what it was started from is treated as one that is not on trial.
+fn kind(host: &Host) -> BootKind {
+    boot::current(host).map_or(BootKind::Blessed, |boot| boot.kind)
+}
+
+/// Returns the units whose failing is no news.
+///
+/// A new version is not blamed for a unit that failed before it, on a boot that was degraded for it; the version
+/// that was degraded stays so until the unit is repaired.
+fn known(last_good: &LastGood, kind: BootKind) -> Vec<&str> {
+    let degraded: &[String] = match kind {
+        BootKind::Counted => &last_good.degraded_units,
+        BootKind::Blessed => &[],
+    };
+    last_good.failed_units.iter().chain(degraded).map(String::as_str).collect()
+}
+
+/// Returns a warning, if there is a reason for one.
+fn judge(failed: &[String], known: &[&str]) -> anyhow::Result<Option<String>> {
+    let (old, new): (Vec<&str>, Vec<&str>) =
+        failed.iter().map(String::as_str).partition(|unit| known.contains(unit));
+    anyhow::ensure!(new.is_empty(), "failed: {}", new.join(", "));
+    Ok((!old.is_empty()).then(|| format!("failed, as before: {}", old.join(", "))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn unit(name: &str) -> FailedUnit {
-        FailedUnit { unit: name.to_owned(), description: String::new() }
+    fn names(units: &[&str]) -> Vec<String> {
+        units.iter().map(|unit| (*unit).to_owned()).collect()
     }
 
     #[test]
     fn failed_units_are_named() {
-        judge(&[]).unwrap();
-        judge(&[unit("slipway-health.service")]).unwrap();
-        let err = judge(&[unit("a.service"), unit("b.mount")]).unwrap_err();
+        assert_eq!(judge(&[], &[]).unwrap(), None);
+        assert_eq!(judge(&[], &["a.service"]).unwrap(), None);
+        let err = judge(&names(&["a.service", "b.mount"]), &[]).unwrap_err();
         assert_eq!(err.to_string(), "failed: a.service, b.mount");
+    }
+
+    #[test]
+    fn units_that_failed_before_are_told_and_do_not_hide_others() {
+        let failed = names(&["a.service", "b.mount"]);
+        let warning = judge(&failed, &["b.mount", "a.service", "c.service"]).unwrap().unwrap();
+        assert_eq!(warning, "failed, as before: a.service, b.mount");
+        let err = judge(&failed, &["a.service"]).unwrap_err();
+        assert_eq!(err.to_string(), "failed: b.mount");
+    }
+
+    #[test]
+    fn what_degraded_the_old_version_is_known_to_the_new_one_only() {
+        let last_good = LastGood {
+            failed_units: names(&["a.service"]),
+            degraded_units: names(&["b.service"]),
+            ..LastGood::default()
+        };
+        assert_eq!(known(&last_good, BootKind::Counted), ["a.service", "b.service"]);
+        assert_eq!(known(&last_good, BootKind::Blessed), ["a.service"]);
     }
 }

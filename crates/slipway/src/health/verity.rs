@@ -1,8 +1,9 @@
 //! Health check: the kernel has met no block of `/usr` that does not verify.
 
-use agent_support::host::Host;
 use anyhow::Context;
 
+use super::Look;
+use super::last_good::LastGood;
 use crate::tools;
 
 /// Name of the device-mapper device of `/usr`.
@@ -18,7 +19,7 @@ pub enum UsrState {
 }
 
 /// Checks that `/usr` is verified.
-pub fn check(_host: &Host) -> anyhow::Result<()> {
+pub fn check(_look: &Look<'_>, _seen: &mut LastGood) -> anyhow::Result<()> {
     match usr_state()? {
         UsrState::Verified => Ok(()),
         UsrState::Corrupted => anyhow::bail!("a block of /usr does not verify: its partition is corrupted"),
