@@ -1,5 +1,9 @@
 //! The image definition, `image/image.yaml`: parsed, checked, and every error with its line.
 
+mod size;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -8,8 +12,12 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
+pub use size::Size;
+
 /// The only value of `schema` that this build understands.
 const SCHEMA: u32 = 1;
+/// The first version that takes updates.
+const FIRST_VERSION: &str = "0.1.0";
 
 /// What goes into the image. Exists only if valid.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,6 +26,9 @@ pub struct Definition {
     schema: Spanned<u32>,
     /// First word of file names and boot entries.
     pub product: Spanned<String>,
+    /// Lowest version that may update to this one, see [`Definition::min_from`].
+    #[serde(default)]
+    min_from: Option<Spanned<String>>,
     /// Base URL below which the archive folders lie; usually given elsewhere.
     #[serde(default)]
     pub mirror: Option<String>,
@@ -201,32 +212,6 @@ impl Budget {
     }
 }
 
-/// A length in bytes, written as `N MiB` or `N GiB`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(try_from = "String")]
-pub struct Size(pub u64);
-
-impl TryFrom<String> for Size {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
-        let shift = match unit {
-            "KiB" => 10,
-            "MiB" => 20,
-            "GiB" => 30,
-            _ => return Err(format!("size `{text}`: write it as `512 MiB` or `4 GiB`")),
-        };
-        number
-            .parse::<u64>()
-            .ok()
-            .filter(|number| *number > 0)
-            .and_then(|number| number.checked_mul(1 << shift))
-            .map(Size)
-            .ok_or_else(|| format!("size `{text}`: `{number}` is not a whole number above 0 that fits"))
-    }
-}
-
 fn no_home() -> String {
     "/nonexistent".to_owned()
 }
@@ -258,6 +243,12 @@ impl Definition {
         })?;
         definition.check()?;
         Ok(definition)
+    }
+
+    /// Lowest version that may update to this one: the agents of older ones could not.
+    pub fn min_from(&self) -> slots::Version {
+        let text = self.min_from.as_ref().map_or(FIRST_VERSION, |text| &text.value);
+        text.parse().expect("the definition was checked")
     }
 
     /// Names of the groups that `--without` may leave out.
@@ -297,6 +288,12 @@ impl Definition {
         let product = &self.product.value;
         let plain = !product.is_empty() && product.bytes().all(|byte| byte.is_ascii_lowercase());
         check(&self.product, plain, || format!("product: `{product}` must be lower-case letters only"))?;
+        if let Some(text) = &self.min_from {
+            let parsed = text.value.parse::<slots::Version>();
+            check(text, parsed.is_ok(), || {
+                format!("min_from: {}", parsed.err().map(|err| err.to_string()).unwrap_or_default())
+            })?;
+        }
         for packages in self.packages.values().map(|group| &group.packages).chain(self.tools.values()) {
             for name in packages {
                 check(name, is_package_name(&name.value), || {
@@ -379,95 +376,4 @@ fn is_package_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
-}
-
-#[cfg(test)]
-mod tests {
-    use expect_test::{Expect, expect};
-
-    use super::*;
-
-    const COMMITTED: &str = include_str!("../../image/image.yaml");
-
-    /// The error's line is that of the change; the rest is `expected`.
-    #[track_caller]
-    fn check_error(from: &str, to: &str, expected: Expect) {
-        let at = COMMITTED.find(from).expect("the definition still has the text that is changed");
-        let changed = COMMITTED.replacen(from, to, 1);
-        let error = Definition::parse(&changed).expect_err("must be refused");
-        let (line, rest) = error.split_once(':').unwrap();
-        let first = COMMITTED[..at].lines().count() + usize::from(COMMITTED[..at].ends_with('\n'));
-        assert!((first..first + 1 + to.lines().count()).contains(&line.parse().unwrap()), "{error}");
-        expected.assert_eq(rest);
-    }
-
-    #[test]
-    fn accepts_the_committed_definition() {
-        let definition = Definition::parse(COMMITTED).unwrap();
-        assert_eq!(definition.product.value, "slipway");
-        assert_eq!(Vec::from_iter(definition.optional_groups()), ["firmware", "microcode"]);
-    }
-
-    #[test]
-    fn rejects_unknown_field_with_line() {
-        check_error(
-            "product: slipway",
-            "product: slipway\nprodukt: x",
-            expect![
-                "1: unknown field `produkt`, expected one of schema, product, mirror, archive, packages, tools, accounts, prune, initrd, ownership, partitions, disk_size, budgets"
-            ],
-        );
-    }
-
-    #[test]
-    fn rejects_missing_field() {
-        let error = Definition::parse(&COMMITTED.replacen("disk_size: 3200 MiB", "", 1)).unwrap_err();
-        assert!(error.ends_with("missing field `disk_size`"), "{error}");
-    }
-
-    #[test]
-    fn rejects_other_schema() {
-        check_error("schema: 1", "schema: 2", expect!["9: schema: found 2, this checkout understands 1"]);
-    }
-
-    #[test]
-    fn rejects_malformed_size_with_line() {
-        check_error(
-            "disk_size: 3200 MiB",
-            "disk_size: 4 gigs",
-            expect!["12: size `4 gigs`: write it as `512 MiB` or `4 GiB`"],
-        );
-    }
-
-    #[test]
-    fn rejects_number_given_twice() {
-        check_error(
-            "docker: 102",
-            "docker: 103",
-            expect!["11: accounts.groups.etcd: number 103 is that of `docker`"],
-        );
-    }
-
-    #[test]
-    fn rejects_malformed_package_name() {
-        check_error("- curl", "- Curl!", expect!["9: packages: `Curl!` is not a Debian package name"]);
-    }
-
-    #[test]
-    fn rejects_broken_glob() {
-        check_error(
-            "usr/share/doc/**",
-            "\"usr/share/{doc\"",
-            expect![
-                "7: malformed glob: error parsing glob 'usr/share/{doc': unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)"
-            ],
-        );
-    }
-
-    #[test]
-    fn rejects_without_of_a_required_group() {
-        let definition = Definition::parse(COMMITTED).unwrap();
-        let err = definition.check_without(&["kernel".to_owned()]).unwrap_err();
-        assert!(err.to_string().contains("firmware, microcode"), "{err}");
-    }
 }

@@ -1,12 +1,14 @@
 //! The command line: every command is a struct, nothing else parses arguments.
 
 mod checks;
+mod updates;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use checks::{Bench, Ci, Compare, Image, Measure, Report, Soak, Test, Tier};
+pub use updates::{Keys, KeysCommand, Payload, PayloadCommand, Publish, Serve};
 
 /// Builds, runs and checks the Slipway image.
 #[derive(Debug, Parser)]
@@ -32,6 +34,14 @@ pub enum Command {
     Ssh(Ssh),
     /// Write a page that shows what an image consists of and how it differs from another
     Report(Report),
+    /// Make, list and retire the keys that sign updates
+    Keys(Keys),
+    /// Show or check an update payload
+    Payload(Payload),
+    /// Offer a payload in a channel, in a folder that any static web server serves
+    Publish(Publish),
+    /// Serve a folder over HTTP, with ranges
+    Serve(Serve),
     /// Compare two builds byte by byte and name the first difference
     Compare(Compare),
     /// Run every check that CI runs
@@ -61,7 +71,8 @@ pub struct BuildImage {
     /// Folder for the image and what belongs to it [default: target/image]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Folder with the public keys that the image trusts [default: the committed INSECURE development pair]
+    /// Folder with the public keys that the image trusts and the secret keys that sign its payload [default: the
+    /// committed INSECURE development pair]
     #[arg(long, value_name = "DIR")]
     pub keys: Option<PathBuf>,
     /// Leave out an optional package group (may be given several times)

@@ -23,6 +23,7 @@ mod log;
 mod manifest;
 mod mirror;
 mod ownership;
+mod payload_file;
 mod pipeline;
 mod reproduce;
 mod seeded;
@@ -55,6 +56,10 @@ fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
         flags::Command::Lock(args) => command::lock::run(&ctx, &args),
         flags::Command::Run(args) => command::run::run(&ctx, &args),
         flags::Command::Report(args) => command::report::run(&ctx, &args),
+        flags::Command::Keys(args) => command::keys::run(&ctx, &args),
+        flags::Command::Payload(args) => command::payload::run(&ctx, &args),
+        flags::Command::Publish(args) => command::publish::run(&ctx, &args),
+        flags::Command::Serve(args) => command::serve::run(&ctx, &args),
         flags::Command::Compare(args) => command::compare::run(&ctx, &args),
         flags::Command::Ci(args) => command::ci::run(&ctx, &args),
         flags::Command::Test(args) => command::test::run(&ctx, &args),

@@ -12,10 +12,12 @@ use crate::flags;
 use crate::hash::Key;
 use crate::inputs::{self, Inputs};
 use crate::keyed::Timing;
-use crate::keys::Trusted;
+use crate::keys::Keys;
 use crate::lock::Row;
 use crate::manifest::Package;
-use crate::stage::{agents, disk, initrd, modules, owners, publish, rootfs, tools as tools_tree, uki, usr};
+use crate::stage::{
+    agents, disk, initrd, modules, owners, payload, publish, rootfs, tools as tools_tree, uki, usr,
+};
 use crate::tools::Tools;
 
 /// Group of tools that builds the image.
@@ -39,7 +41,7 @@ pub struct Built {
 }
 
 /// Builds the image: `fetch → tools → agents ∥ owners ∥ rootfs → modules → usr → initrd → uki → disk →
-/// manifest`.
+/// payload → manifest`.
 pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
     // Two builds in one checkout would write the same folders; held until this one has ended.
     let _lock = only_build(ctx)?;
@@ -51,7 +53,7 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
         Some(dir) => std::path::absolute(dir).context("resolving --out")?,
         None => ctx.target.join("image"),
     };
-    let keys = Trusted::read(ctx, args.keys.as_deref())?;
+    let keys = Keys::read(ctx, args.keys.as_deref())?;
     let overlays = overlays(ctx, &args.overlay)?;
     let definition = Definition::read(&ctx.image_dir().join("image.yaml"))?;
     definition.check_without(&args.without)?;
@@ -120,7 +122,7 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
                 owners: &owners,
                 agents: &agents,
                 overlays: &overlays,
-                keys: &keys.0,
+                keys: &keys.files,
                 packages: &packages,
                 tools_hash: &tree.hash,
             },
@@ -152,6 +154,22 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
             uki: &uki,
         },
     )?;
+    let signing = keys.signing();
+    let payload = if signing.is_empty() {
+        ctx.log.line("no payload is made: the keys' folder has no secret key (*.key) that is not retired");
+        None
+    } else {
+        let input = payload::Input {
+            definition: &definition,
+            version: &version,
+            epoch,
+            rootfs: &rootfs,
+            usr: &usr,
+            uki: &uki,
+            keys: &signing,
+        };
+        Some(payload::run(ctx, &input)?)
+    };
     let converter = if converts { Tools::new(ctx, tools(ctx, &inputs, VM)?.path) } else { programs };
     let output = publish::run(
         ctx,
@@ -166,11 +184,12 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
             usr: &usr,
             uki: &uki,
             disk: &disk,
+            payload: payload.as_ref(),
             out: &out,
             formats: &args.format,
         },
     )?;
-    let timings: [&Timing; 8] = [
+    let timings: Vec<Timing> = [
         &agents.timing,
         &owners.timing,
         &rootfs.timing,
@@ -179,8 +198,12 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
         &initrd.timing,
         &uki.timing,
         &disk.timing,
-    ];
-    publish::report(&out, &timings.map(Clone::clone))?;
+    ]
+    .into_iter()
+    .chain(payload.as_ref().map(|payload| &payload.timing))
+    .cloned()
+    .collect();
+    publish::report(&out, &timings)?;
     Ok(Built { output, out, version, insecure_keys: keys.insecure() })
 }
 

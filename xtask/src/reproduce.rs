@@ -12,7 +12,7 @@ use crate::command::report;
 use crate::ctx::Ctx;
 use crate::judges::Judges;
 use crate::manifest::Manifest;
-use crate::{durable, hash};
+use crate::{durable, hash, payload_file};
 
 /// Number of the ordinary user that the second build runs as when the first ran as root.
 const USER: &str = "1000";
@@ -71,7 +71,7 @@ pub fn build_again(
     Ok(out)
 }
 
-/// Fails unless both folders hold the same image, UKI, `/usr`, hash tree and manifest, byte for byte. Names the
+/// Fails unless both folders hold the same image, UKI, payload, `/usr`, hash tree and manifest, byte for byte. Names the
 /// first file, section or partition that differs.
 pub fn same(judges: &Judges, a: &Path, b: &Path) -> anyhow::Result<()> {
     let (manifest_a, path_a) = manifest(a)?;
@@ -83,10 +83,14 @@ pub fn same(judges: &Judges, a: &Path, b: &Path) -> anyhow::Result<()> {
             "usr" => different_file(judges, &file_a, &file_b)?,
             "uki" => different_section(&file_a, &file_b)?,
             "raw" => partition_at(&manifest_a, at),
+            "payload" => section_at(&file_a, at),
             _ => String::new(),
         };
-        // The partition says little when one of the files in it says more.
-        let inner = if role == "raw" { inner_difference(judges, &manifest_a, a, b)? } else { String::new() };
+        // Partition and section say little when one of the files in it says more.
+        let inner = match role.as_str() {
+            "raw" | "payload" => inner_difference(judges, &manifest_a, a, b)?,
+            _ => String::new(),
+        };
         bail!("{} and {} differ at byte {at}{place}{inner}", file_a.display(), file_b.display());
     }
     if let Some(at) = first_difference(&path_a, &path_b)? {
@@ -154,6 +158,14 @@ fn partition_at(manifest: &Manifest, at: u64) -> String {
     match manifest.partitions.iter().find(holds) {
         Some(row) => format!(", in partition `{}`", row.label),
         None => ", in the partition table".to_owned(),
+    }
+}
+
+fn section_at(payload: &Path, at: u64) -> String {
+    match payload_file::inspect(payload) {
+        Ok(head) => format!(", in section `{}`", payload_file::section_at(&head, at)),
+        // That they differ is what is reported; a payload without a readable head has no sections.
+        Err(err) => format!(", and the first is no payload ({err:#})"),
     }
 }
 

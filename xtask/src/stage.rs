@@ -6,6 +6,7 @@ pub mod fetch;
 pub mod initrd;
 pub mod modules;
 pub mod owners;
+pub mod payload;
 pub mod publish;
 pub mod rootfs;
 pub mod tools;

@@ -13,6 +13,7 @@ mod envelope;
 mod key;
 mod layout;
 mod manifest;
+mod retired;
 mod text;
 mod trust;
 mod write;
@@ -26,5 +27,6 @@ pub use envelope::{
 pub use key::{KeyError, KeyId, PublicKey, SecretKey};
 pub use layout::{ALIGNMENT, Extent, Layout, LayoutError, SectionLens};
 pub use manifest::{Architecture, Manifest, ManifestError, PAYLOAD_MAX, USR_BLOCKS_MAX};
+pub use retired::{RetiredError, parse_retired};
 pub use trust::{Trust, TrustError};
 pub use write::{Parts, WriteError, write};

@@ -14,6 +14,9 @@ pub fn run(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<()> {
     let len = std::fs::metadata(raw).with_context(|| format!("reading {}", raw.display()))?.len();
     ctx.log.line(&format!("made {} {} in {}", "Slipway", built.version, built.out.display()));
     ctx.log.line(&format!("  disk image  {} ({})", raw.display(), human(len)));
+    if let Some(payload) = &built.output.payload {
+        ctx.log.line(&format!("  payload     {}", payload.display()));
+    }
     ctx.log.line(&format!("  manifest    {}", built.output.manifest.display()));
     if built.insecure_keys {
         ctx.log.warn(

@@ -21,7 +21,7 @@ use crate::stage::{rootfs, uki, usr};
 const VERSION: u32 = 2;
 const BLOCK_SIZE: LogicalBlockSize = LogicalBlockSize::Lb512;
 /// Loader and its path on the ESP: the one that every firmware starts from a removable disk.
-const LOADER: (&str, &str) = ("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI");
+pub const LOADER: (&str, &str) = ("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI");
 
 /// What the disk holds.
 #[derive(Debug)]

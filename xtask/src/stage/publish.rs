@@ -13,7 +13,7 @@ use crate::flags::Format;
 use crate::keyed::{Timing, human};
 use crate::lock::Lock;
 use crate::manifest::{Artifact, Manifest};
-use crate::stage::{disk, uki, usr};
+use crate::stage::{disk, payload, uki, usr};
 use crate::tools::Tools;
 use crate::{durable, hash};
 
@@ -38,6 +38,8 @@ pub struct Input<'a> {
     pub uki: &'a uki::Output,
     /// The disk image.
     pub disk: &'a disk::Output,
+    /// The signed payload, if somebody signed it.
+    pub payload: Option<&'a payload::Output>,
     /// Where it all goes.
     pub out: &'a Path,
     /// Further formats of the disk image.
@@ -51,6 +53,8 @@ pub struct Output {
     pub manifest: PathBuf,
     /// `slipway_<v>.raw`
     pub raw: PathBuf,
+    /// `slipway_<v>.payload`
+    pub payload: Option<PathBuf>,
 }
 
 /// Checks the budgets, places the files, then writes the manifest that vouches for them.
@@ -63,16 +67,23 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
     fs::create_dir_all(input.out).with_context(|| format!("creating {}", input.out.display()))?;
 
     let mut artifacts = BTreeMap::new();
-    for (role, from, suffix) in [
+    let payload = input.payload.map(|payload| ("payload", &payload.payload, "payload"));
+    let placed = [
         ("uki", &input.uki.uki, "efi"),
         ("usr", &input.usr.image, "usr.erofs"),
         ("verity", &input.usr.verity, "usr.verity"),
-    ] {
+    ];
+    for (role, from, suffix) in placed.into_iter().chain(payload) {
         let file = format!("{stem}.{suffix}");
         ctx.cancel.check()?;
         place(from, &input.out.join(&file), durable::link_or_copy)?;
         let (sha256, size) = hash::of_file(from)?;
         artifacts.insert(role.to_owned(), Artifact { file, size, sha256 });
+    }
+    let payload = input.out.join(format!("{stem}.payload"));
+    if input.payload.is_none() {
+        // One of an earlier build is not of this image.
+        durable::remove_if_there(&payload)?;
     }
     let raw = input.out.join(format!("{stem}.raw"));
     // A copy: whoever boots the raw file writes to it, and the stage's output must stay as it is.
@@ -119,7 +130,7 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
     let path = input.out.join(format!("{stem}.manifest.json"));
     durable::write(&path, format!("{}\n", serde_json::to_string_pretty(&manifest)?).as_bytes())?;
     link_latest(input.out, &format!("{stem}.manifest.json"))?;
-    Ok(Output { manifest: path, raw })
+    Ok(Output { manifest: path, raw, payload: input.payload.map(|_| payload) })
 }
 
 /// Writes `build-report.json`: each stage's time, outcome and length. Not part of the reproducible outputs.

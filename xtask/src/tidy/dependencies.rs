@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{assert_none, read, repo, tracked_ending};
 
 /// What each of our crates may depend on among them. A new crate takes its place here.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     // Formats: nothing of ours, except that a disk has slots.
     ("deb", &[]),
     ("disk-image", &["slots"]),
@@ -18,12 +18,14 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("verity", &[]),
     // Machines know nothing of what runs in them.
     ("vm", &[]),
+    // A web server for one folder, of machines and tests.
+    ("file-server", &[]),
     // What agents share of the machine: formats of the machine.
     ("agent-support", &["disk-image", "slots", "uki", "verity"]),
     // Agents: that and formats, never each other.
     ("slipway", &["agent-support", "disk-image", "slots", "uki", "verity"]),
-    ("e2e", &["disk-image", "slots", "uki", "verity", "vm"]),
-    ("xtask", &["deb", "disk-image", "payload", "slots", "uki", "verity", "vm"]),
+    ("e2e", &["disk-image", "file-server", "slots", "uki", "verity", "vm"]),
+    ("xtask", &["deb", "disk-image", "file-server", "payload", "slots", "uki", "verity", "vm"]),
 ];
 
 #[derive(Deserialize)]

@@ -157,7 +157,12 @@ fn check_command(words: &str) -> Result<(), String> {
         return Ok(());
     };
     let root = Xtask::command();
-    let command = root.find_subcommand(name).ok_or("no such command")?;
+    let mut command = root.find_subcommand(name).ok_or("no such command")?;
+    let mut words = words.peekable();
+    while let Some(inner) = words.peek().and_then(|word| command.find_subcommand(word)) {
+        command = inner;
+        words.next();
+    }
     for flag in words.take_while(|word| *word != "--").filter_map(|word| word.strip_prefix("--")) {
         let flag = flag.split('=').next().unwrap_or(flag);
         let known = |command: &clap::Command| command.get_arguments().any(|arg| arg.get_long() == Some(flag));
