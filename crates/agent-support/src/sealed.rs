@@ -19,6 +19,9 @@ pub struct Image {
     pub version: String,
     /// Disk GUID that every copy of the image starts with.
     pub disk_guid: String,
+    /// Time of the locked packages, seconds since 1970: the least that a machine believes of the time.
+    #[serde(default)]
+    pub build_time: Option<u64>,
 }
 
 /// Reads the image's description.
