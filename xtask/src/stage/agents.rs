@@ -18,8 +18,11 @@ use crate::keyed::{self, Timing};
 
 const VERSION: u32 = 1;
 
-/// Packages of the workspace whose program of the same name ships.
-const AGENTS: &[&str] = &["slipway"];
+/// Packages of the workspace whose program ships, and the program's name.
+const AGENTS: &[(&str, &str)] = &[("slipway", "slipway"), ("update-agent", "slipway-update")];
+
+/// The program that the initrd has too.
+pub const IN_INITRD: &str = "slipway";
 
 /// What the programs have to run on.
 #[derive(Debug)]
@@ -60,14 +63,14 @@ pub fn run(ctx: &Ctx, input: &Input<'_>) -> anyhow::Result<Output> {
     let key = key.finish();
     let (dir, timing) = keyed::run(ctx, "agents", &key, |work| {
         let built = compile(ctx)?;
-        for name in AGENTS {
+        for (_, name) in AGENTS {
             let from = built.join(name);
             check_glibc(&from, input.glibc)?;
             fs::copy(&from, work.join(name)).with_context(|| format!("copying {}", from.display()))?;
         }
         Ok(())
     })?;
-    let binaries = AGENTS.iter().map(|name| ((*name).to_owned(), dir.join(name))).collect();
+    let binaries = AGENTS.iter().map(|(_, name)| ((*name).to_owned(), dir.join(name))).collect();
     Ok(Output { binaries, key, timing })
 }
 
@@ -83,7 +86,7 @@ pub fn toolchain() -> anyhow::Result<BTreeMap<String, String>> {
 /// The agents' crates and those of ours that they depend on, by name.
 fn shipping(crates: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
-    let mut todo: Vec<String> = AGENTS.iter().map(|name| (*name).to_owned()).collect();
+    let mut todo: Vec<String> = AGENTS.iter().map(|(package, _)| (*package).to_owned()).collect();
     while let Some(name) = todo.pop() {
         let dir = crates.join(&name);
         if found.insert(name, dir.clone()).is_some() {
@@ -113,8 +116,8 @@ fn compile(ctx: &Ctx) -> anyhow::Result<PathBuf> {
         remap.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(&ctx.repo).args(["build", "--release", "--locked"]);
-    for agent in AGENTS {
-        command.args(["--package", agent]);
+    for (package, _) in AGENTS {
+        command.args(["--package", package]);
     }
     // What cargo gave to this program is not for the inner build.
     for (name, _) in std::env::vars_os() {
@@ -212,7 +215,7 @@ mod tests {
     fn crates_that_do_not_ship_are_no_input() {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
         let names: Vec<_> = shipping(&crates).unwrap().into_keys().collect();
-        for name in ["agent-support", "disk-image", "slots"] {
+        for name in ["agent-support", "disk-image", "payload", "slots", "update-agent"] {
             assert!(names.contains(&name.to_owned()), "{names:?}");
         }
         assert!(!names.contains(&"vm".to_owned()), "{names:?}");

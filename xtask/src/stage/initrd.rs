@@ -126,7 +126,8 @@ fn collect(tools: &Tools<'_>, input: &Input<'_>, modules: &Path) -> anyhow::Resu
             rule.value
         );
     }
-    for (name, path) in &input.agents.binaries {
+    // One of them is enough to start a machine; the update agent would only cost memory and rebuilt UKIs.
+    for (name, path) in input.agents.binaries.iter().filter(|(name, _)| *name == agents::IN_INITRD) {
         let at = format!("usr/bin/{name}");
         assembled.insert(&at, Node::program(path));
         take(&assembled, &mut tree, &at)?;
