@@ -24,6 +24,8 @@ pub struct Image {
     pub usr: PathBuf,
     /// Its hash tree with superblock.
     pub verity: PathBuf,
+    /// The update payload.
+    pub payload: PathBuf,
 }
 
 /// The fields of the build manifest that are used here.
@@ -46,7 +48,8 @@ impl Image {
             serde_json::from_slice(&text).with_context(|| format!("parsing {}", manifest.display()))?;
         let file = |end: &str| dir.join(format!("{product}_{version}.{end}"));
         let (raw, uki, usr, verity) = (file("raw"), file("efi"), file("usr.erofs"), file("usr.verity"));
-        for path in [&raw, &uki, &usr, &verity] {
+        let payload = file("payload");
+        for path in [&raw, &uki, &usr, &verity, &payload] {
             anyhow::ensure!(
                 path.exists(),
                 "{} is missing beside its manifest: build the image anew",
@@ -54,7 +57,7 @@ impl Image {
             );
         }
         let version = version.parse().with_context(|| format!("parsing {}", manifest.display()))?;
-        Ok(Self { product, version, root_hash, raw, uki, usr, verity })
+        Ok(Self { product, version, root_hash, raw, uki, usr, verity, payload })
     }
 
     /// Returns labels and UUIDs of the slot that holds it.

@@ -41,12 +41,13 @@ pub struct Lab<'a> {
     name: &'static str,
     start: Instant,
     guests: RefCell<Vec<Rc<Guest>>>,
+    folders: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Lab<'a> {
     /// Returns a lab without machines.
     pub fn new(setup: &'a Setup, name: &'static str) -> Self {
-        Self { setup, name, start: Instant::now(), guests: RefCell::default() }
+        Self { setup, name, start: Instant::now(), guests: RefCell::default(), folders: RefCell::default() }
     }
 
     /// Prints a progress line.
@@ -81,6 +82,17 @@ impl<'a> Lab<'a> {
         Ok(guest)
     }
 
+    /// Makes an empty folder for what is no machine; it goes with the scenario.
+    pub fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let dir = self.setup.work.join(format!("{}-{name}", self.name));
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
+        }
+        std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+        self.folders.borrow_mut().push(dir.clone());
+        Ok(dir)
+    }
+
     fn bare_guest(&self, name: &str) -> anyhow::Result<Rc<Guest>> {
         let dir = self.setup.work.join(format!("{}-{name}", self.name));
         if dir.exists() {
@@ -102,8 +114,15 @@ impl<'a> Lab<'a> {
         println!("{report}");
     }
 
-    /// Ends all machines and removes their folders.
+    /// Ends all machines and removes their folders and the others.
     pub fn finish(&self, failed: bool) {
+        for dir in self.folders.borrow_mut().drain(..) {
+            if failed && self.setup.keep {
+                println!("kept: {}", dir.display());
+            } else if let Err(error) = std::fs::remove_dir_all(&dir) {
+                println!("warning: removing {}: {error}", dir.display());
+            }
+        }
         for guest in self.guests.borrow_mut().drain(..) {
             guest.power_cut();
             if failed && self.setup.keep {

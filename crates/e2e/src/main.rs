@@ -9,6 +9,7 @@ mod image;
 mod lab;
 mod offline;
 mod scenario;
+mod site;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

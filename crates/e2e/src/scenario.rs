@@ -7,6 +7,7 @@ mod first_boot;
 mod identity;
 mod next;
 mod reboot;
+mod update;
 mod watchdog;
 
 use crate::harness::Scenario;
@@ -50,6 +51,12 @@ pub const ALL: &[Scenario] = &[
         acceptance: &[],
         boots: 2,
         run: next::user_and_unit,
+    },
+    Scenario {
+        name: "a_machine_takes_an_update_by_itself_and_goes_back_when_told",
+        acceptance: &["F01"],
+        boots: 3,
+        run: update::over_and_back,
     },
     Scenario {
         name: "a_counted_entry_with_a_bad_block_falls_back",

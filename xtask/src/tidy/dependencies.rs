@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     // Agents: that and formats, never each other.
     ("slipway", &["agent-support", "disk-image", "slots", "uki", "verity"]),
     ("update-agent", &["agent-support", "disk-image", "payload", "slots", "uki", "verity"]),
-    ("e2e", &["disk-image", "file-server", "slots", "uki", "verity", "vm"]),
+    ("e2e", &["disk-image", "file-server", "payload", "slots", "uki", "verity", "vm"]),
     ("xtask", &["deb", "disk-image", "file-server", "payload", "slots", "uki", "verity", "vm"]),
 ];
 
