@@ -5,6 +5,8 @@
 //! | `lock` | locked (flock) while a process uses the folder; the lock ends with the process |
 //! | `state.json` | how to reach the running machine |
 //! | `disk`, `vars.fd` | what survives a power cycle |
+//! | `disk.base` | the disk as it was before its writes were recorded |
+//! | `writes.log` | the writes of a recorded machine |
 //! | `base.json` | the image behind a copy-on-write disk |
 //! | `id`, `id.pub`, `passwd` | key pair of this machine, and a name for the caller's user number |
 //! | `console.log`, `console.sock`, `qmp.sock`, `qemu.log` | of the last run |
@@ -163,6 +165,23 @@ impl Home {
     pub fn new_raw_copy(&self, image: &Path, size: u64) -> Result<(), Error> {
         disk::raw_copy(image, &self.dir, size)?;
         self.new_vars()
+    }
+
+    /// Sets the machine's raw disk aside as [`Home::base`] and gives it a disk that shows the same bytes and
+    /// stores only what differs, so that the state before a recording stays. The firmware variables stay too.
+    ///
+    /// # Errors
+    /// When the disk is none, or a file cannot be made.
+    pub fn set_base_aside(&self) -> Result<(), Error> {
+        let (disk, base) = (self.disk(), self.base());
+        let moved = std::fs::rename(&disk, &base).and_then(|()| std::fs::metadata(&base));
+        let size = moved.map_err(|source| Error::Io { path: disk, source })?.len();
+        Ok(disk::overlay(&self.sandbox, &base, &self.dir, size)?)
+    }
+
+    /// Returns the file of the disk as it was when it was set aside, whether it exists or not.
+    pub fn base(&self) -> PathBuf {
+        self.dir.join("disk.base")
     }
 
     /// Gives the machine the firmware variables of a new board.

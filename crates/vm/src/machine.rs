@@ -13,6 +13,8 @@ use crate::accel::Accel;
 
 /// The machine's folder, as QEMU sees it.
 pub const DIR: &str = "/vm";
+/// Name of the log of a recorded machine's writes, in its folder; its format is that of dm-log-writes.
+pub const WRITES_LOG: &str = "writes.log";
 /// The folder of the private network's socket, as QEMU sees it.
 pub const NET_DIR: &str = "/net";
 
@@ -91,6 +93,8 @@ pub struct Machine {
     pub disk_format: DiskFormat,
     /// Where the disk is plugged in.
     pub bus: Bus,
+    /// Every write and flush of the guest goes into [`WRITES_LOG`] too.
+    pub record_writes: bool,
     /// Where the first serial port goes.
     pub serial: Serial,
     /// The watchdog device.
@@ -123,6 +127,7 @@ impl Machine {
             memory_mib: 2048,
             disk_format: DiskFormat::Qcow2,
             bus: Bus::default(),
+            record_writes: false,
             serial: Serial::Log,
             watchdog: Watchdog::default(),
             credentials: BTreeMap::new(),
@@ -196,8 +201,12 @@ impl Machine {
             DiskFormat::Raw => "raw",
         };
         // Flushes reach the host's page cache only: a killed QEMU loses nothing, and tests need no more.
-        let cache = "cache=unsafe,discard=unmap,detect-zeroes=unmap";
-        add("-drive", format!("if=none,id=disk,format={format},file={DIR}/disk,{cache}"));
+        if self.record_writes {
+            add("-blockdev", recorded(format));
+        } else {
+            let cache = "cache=unsafe,discard=unmap,detect-zeroes=unmap";
+            add("-drive", format!("if=none,id=disk,format={format},file={DIR}/disk,{cache}"));
+        }
         let device = match self.bus {
             Bus::VirtioBlk => "virtio-blk-pci,drive=disk",
             Bus::Nvme => "nvme,drive=disk,serial=slipway",
@@ -235,6 +244,22 @@ impl Machine {
     }
 }
 
+/// The block device `disk` whose writes are logged. Without flushes of its own below the log a flush waits for
+/// nothing, so no write comes between a flush and its place in the log; discards change nothing, because what
+/// they leave is not recorded.
+fn recorded(format: &str) -> String {
+    let cache = serde_json::json!({ "no-flush": true });
+    let file = |name: &str| serde_json::json!({ "driver": "file", "filename": format!("{DIR}/{name}"), "cache": cache });
+    serde_json::json!({
+        "driver": "blklogwrites",
+        "node-name": "disk",
+        "file": { "driver": format, "file": file("disk"), "cache": cache, "discard": "ignore" },
+        "log": file(WRITES_LOG),
+        "log-sector-size": 512,
+    })
+    .to_string()
+}
+
 /// QEMU's option parser takes a doubled comma for one.
 fn escape(value: &str) -> String {
     value.replace(',', ",,")
@@ -248,6 +273,17 @@ mod tests {
     #[track_caller]
     fn check(machine: &Machine, expect: Expect) {
         expect.assert_eq(&machine.argv().join(" ").replace(" -", "\n-"));
+    }
+
+    #[test]
+    fn a_recorded_machine_logs_the_writes_of_the_same_disk() {
+        let machine = Machine { record_writes: true, ..Machine::new("one", Accel::Tcg) };
+        let argv = machine.argv();
+        let at = argv.iter().position(|arg| arg == "-blockdev").unwrap();
+        expect![[r#"{"driver":"blklogwrites","file":{"cache":{"no-flush":true},"discard":"ignore","driver":"qcow2","file":{"cache":{"no-flush":true},"driver":"file","filename":"/vm/disk"}},"log":{"cache":{"no-flush":true},"driver":"file","filename":"/vm/writes.log"},"log-sector-size":512,"node-name":"disk"}"#]]
+        .assert_eq(&argv[at + 1]);
+        assert!(argv.contains(&"virtio-blk-pci,drive=disk,bootindex=0".to_owned()));
+        assert!(!argv.join(" ").contains("-drive if=none"));
     }
 
     #[test]

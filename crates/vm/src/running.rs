@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::console::{self, Console};
 use crate::home::{self, Home, State};
-use crate::machine::{DIR, Machine, NET_DIR, Serial};
+use crate::machine::{DIR, Machine, NET_DIR, Serial, WRITES_LOG};
 use crate::qmp::{self, Qmp};
 use crate::ssh::{self, Ssh};
 
@@ -107,6 +107,9 @@ impl Vm {
             remove_if_there(&dir.join(old))?;
         }
         File::create(dir.join("console.log")).map_err(io("making the console log"))?;
+        if machine.record_writes {
+            File::create(dir.join(WRITES_LOG)).map_err(io("making the log of writes"))?;
+        }
         let stderr = File::create(dir.join("qemu.log")).map_err(io("making QEMU's log"))?;
 
         let mut sandbox = home.sandbox().clone().bind_at(dir, DIR);
