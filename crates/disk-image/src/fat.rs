@@ -4,8 +4,12 @@
 //! machine itself uses the kernel's driver; this is for images and disk files.
 
 mod dots;
+mod names;
+mod rename;
+mod repair;
 mod serial;
 mod time;
+mod volume;
 
 use std::io::{self, Read, Seek, Write};
 
@@ -14,7 +18,11 @@ use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 use crate::LogicalBlockSize;
 use crate::device::{Device, Extent, Window};
 
+pub use names::{Name, read_folder};
+pub use rename::{RenameError, rename_whole};
+pub use repair::{Fault, TakenName, faulty_names, repair_names};
 pub use serial::{read_serial, set_serial};
+pub use volume::{CLUSTERS_MAX, Volume, VolumeError};
 
 /// Largest file that is read or written, in bytes.
 pub const FILE_MAX: u64 = 512 << 20;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+#[path = "support/cut_fat.rs"]
+mod cut_fat;
 #[path = "support/disks.rs"]
 mod disks;
 #[path = "../../verity/tests/judges/programs.rs"]
@@ -154,4 +156,62 @@ fn sgdisk_reads_the_backup_we_wrote() {
     let Some(output) = judge("sgdisk", &["-p", &disk]) else { return };
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("usr_0.1.0_verity"), "{said}");
+}
+
+/// What fsck.fat says of the volume of `cut_fat` before and after the repair.
+#[track_caller]
+fn check_repaired(break_it: impl FnOnce(&mut File), complaint: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name| dir.path().join(name).to_str().unwrap().to_owned();
+    let (disk, part) = (path("disk"), path("fat"));
+    let mut dev = sparse(&disk, cut_fat::ESP.end());
+    cut_fat::fill(&mut dev);
+    break_it(&mut dev);
+    let judged = |dev: &mut File| {
+        let mut bytes = vec![];
+        std::io::Read::read_to_end(&mut disk_image::Window::new(dev, cut_fat::ESP), &mut bytes).unwrap();
+        fs::write(&part, bytes).unwrap();
+        let output = judge("fsck.fat", &["-n", &part])?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let Some(before) = judged(&mut dev) else { return };
+    assert!(before.contains(complaint), "{before}");
+    assert!(!fat::repair_names(&mut dev, cut_fat::ESP).unwrap().is_empty());
+    let after = judged(&mut dev).unwrap();
+    for sign in ["share clusters", "Truncating", "free cluster", "Expected", "Orphaned", "FATs differ"] {
+        assert!(!after.contains(sign), "{after}");
+    }
+}
+
+#[test]
+fn fsck_takes_a_name_that_was_written_anew() {
+    use cut_fat::{BLESSED, COUNTED, LINUX};
+    for to in [BLESSED, "slipway_0.1.1~a.very.long.word.1+999-999.efi"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name| dir.path().join(name).to_str().unwrap().to_owned();
+        let mut dev = sparse(&path("disk"), cut_fat::ESP.end());
+        cut_fat::fill(&mut dev);
+        fat::rename_whole(&mut dev, cut_fat::ESP, LINUX, COUNTED, to).unwrap();
+        check_fat(&mut dev, cut_fat::ESP, &path("fat"));
+    }
+}
+
+#[test]
+fn fsck_finds_at_most_lost_clusters_after_a_repair() {
+    use cut_fat::{BLESSED, COUNTED, LINUX, name};
+    check_repaired(|dev| cut_fat::add_shared(dev, COUNTED, BLESSED), "share clusters");
+    check_repaired(
+        |dev| {
+            let first = name(dev, LINUX, COUNTED).first_cluster;
+            cut_fat::free_cluster(dev, first);
+        },
+        "Contains a free cluster",
+    );
+    check_repaired(
+        |dev| {
+            let folder = name(dev, "slipway/tries", "0.1.1");
+            cut_fat::free_cluster(dev, folder.first_cluster);
+        },
+        "Contains a free cluster",
+    );
 }
