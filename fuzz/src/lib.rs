@@ -3,6 +3,7 @@
 //! Each returns normally or panics, as libFuzzer wants it. `seeds` gives every target a start.
 
 pub mod debian;
+pub mod disks;
 mod seeds;
 pub mod update;
 
@@ -20,7 +21,7 @@ pub use seeds::seeds;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     ("gpt_table", gpt_table),
     ("fat_boot_sector", fat_boot_sector),
     ("verity_device", verity_device),
@@ -33,6 +34,8 @@ pub const TARGETS: [Target; 12] = [
     ("payload_envelope", update::payload_envelope),
     ("payload_channel", update::payload_channel),
     ("payload_blocks", update::payload_blocks),
+    ("fat_names", disks::fat_names),
+    ("write_log", disks::write_log),
 ];
 
 /// Size of the disk around a fuzzed table, in bytes.

@@ -14,6 +14,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "gpt_table" => vec![table()],
         "fat_boot_sector" => vec![fat_of(40 * MIB), fat_of(512 * MIB)],
+        "fat_names" => vec![crate::disks::fat_seed()],
+        "write_log" => vec![crate::disks::log_seed()],
         "verity_device" => vec![verity_device(1), verity_device(3)],
         "pe_file" => vec![pe(&[(".text", b"\xc3"), (".sdmagic", b"addon")]), uki()],
         "slot_names" => [
