@@ -29,6 +29,9 @@ pub fn run(lab: &Lab) -> anyhow::Result<()> {
     lab.check("root fills the disk", || root_fills_the_disk(&guest))?;
     lab.check("the disk's GUID is not the image's", || fresh_guid(lab, &guest))?;
     lab.check("status names version, root hash and slot", || status(lab, &guest))?;
+    lab.check("a machine of 2 GiB keeps no reserve for huge pages", || {
+        guest.root("grep -qF '[never]' /sys/kernel/mm/transparent_hugepage/enabled").map(drop)
+    })?;
     lab.check("etcd is off until configured", || {
         let out = guest.try_root("systemctl is-active etcd.service")?;
         ensure!(out.stdout == "inactive", "etcd is {}", out.stdout);
