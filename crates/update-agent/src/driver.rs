@@ -309,7 +309,7 @@ impl Driver<'_> {
             self.reporter.rewind(&mark);
             let source = match open.take() {
                 Some((_, source)) => Ok(source),
-                None => place.open(self.limits, &self.traffic, &sealed::version(self.host)?),
+                None => place.open(self.host, self.limits, &self.traffic),
             };
             let res = source.and_then(|mut source| {
                 work(self, source.as_mut())?;

@@ -1,5 +1,6 @@
 //! Where a payload comes from: a web server or a file, asked for ranges of bytes.
 
+pub mod client;
 pub mod file;
 pub mod http;
 mod request;
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 use payload::Extent;
 
+pub use client::Client;
 pub use file::FileSource;
 pub use http::HttpSource;
-pub use request::{get_small, web_agent};
+pub use request::get_small;
 
 /// Takes bytes as they come: the offset of the first in the payload, and the bytes. In order within each range.
 pub type Sink<'a> = dyn FnMut(u64, &[u8]) -> anyhow::Result<()> + 'a;
@@ -137,6 +139,17 @@ pub enum SourceError {
         /// What came.
         found: String,
     },
+    /// Nobody whom the machine trusts vouches for the server.
+    #[error(
+        "the server of {url} is not trusted: {why}; the clock has to be right, and a private authority goes into \
+         /etc/slipway/ca.d/NAME.pem"
+    )]
+    Untrusted {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with its certificate.
+        why: String,
+    },
 }
 
 impl SourceError {
@@ -148,7 +161,7 @@ impl SourceError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Cut { .. } | Self::Drip { .. } | Self::Busy { .. } => true,
-            Self::Answer { .. } => false,
+            Self::Answer { .. } | Self::Untrusted { .. } => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Driver, Origin, Place, clock, load_settings, record_check};
 use crate::machine::{Due, Event};
 use crate::policy::{self, Offer, Refusal, Situation};
 use crate::source::url::Url;
-use crate::source::{get_small, web_agent};
+use crate::source::{Client, get_small};
 use crate::state::{self, State};
 use crate::{apply, failed, fetch, trust};
 
@@ -93,8 +93,7 @@ impl Driver<'_> {
     fn check_payload(&mut self, place: Place) -> anyhow::Result<Event> {
         let state = state::load(self.host)?;
         let trust = trust::load(self.host, &state)?;
-        let version = sealed::version(self.host)?;
-        let mut source = place.open(self.limits, &self.traffic, &version)?;
+        let mut source = place.open(self.host, self.limits, &self.traffic)?;
         let head = fetch::head(source.as_mut(), &trust, None).with_context(|| format!("reading {place}"))?;
         let offer = Offer { product: &head.manifest.product, version: &head.version };
         self.judge_offer(offer, &state)?;
@@ -105,10 +104,10 @@ impl Driver<'_> {
 
     /// Fetches the channel file; another try may help against a connection that broke.
     fn fetch_channel(&mut self, url: &Url) -> anyhow::Result<Vec<u8>> {
-        let agent = web_agent(self.limits, url, &sealed::version(self.host)?);
+        let client = Client::new(self.host, self.limits, &self.traffic, url)?;
         let mut tries = 1;
         loop {
-            let fetched = get_small(&agent, url, ENVELOPE_MAX, self.limits, &self.traffic);
+            let fetched = get_small(&client, url, ENVELOPE_MAX);
             self.reporter.traffic(self.traffic.bytes(), self.traffic.requests());
             match fetched {
                 Err(err) if err.is_transient() && tries < CHANNEL_TRIES => {

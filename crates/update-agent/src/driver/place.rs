@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use agent_support::host::Host;
+
 use crate::source::url::Url;
-use crate::source::{FileSource, HttpSource, Limits, Source, Traffic};
+use crate::source::{Client, FileSource, HttpSource, Limits, Source, Traffic};
 
 /// A URL or a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +28,10 @@ impl Place {
     }
 
     /// Opens the place; of a web server nothing is asked yet.
-    pub fn open(&self, limits: &Limits, traffic: &Traffic, version: &str) -> anyhow::Result<Box<dyn Source>> {
+    pub fn open(&self, host: &Host, limits: &Limits, traffic: &Traffic) -> anyhow::Result<Box<dyn Source>> {
         Ok(match self {
             Self::Web(url) => {
-                Box::new(HttpSource::new(url.clone(), limits.clone(), traffic.clone(), version))
+                Box::new(HttpSource::new(url.clone(), Client::new(host, limits, traffic, url)?))
             }
             Self::File(path) => Box::new(FileSource::open(path)?),
         })

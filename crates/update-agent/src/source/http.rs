@@ -7,11 +7,10 @@ use std::fmt;
 use std::thread::sleep;
 
 use payload::Extent;
-use ureq::Agent;
 
-use super::request::{Answer, get, web_agent};
+use super::request::{Answer, get};
 use super::url::Url;
-use super::{Limits, Sink, Source, SourceError, Traffic};
+use super::{Client, Sink, Source, SourceError};
 
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
@@ -19,9 +18,7 @@ const CHUNK: usize = 64 << 10;
 /// A place on a server.
 pub struct HttpSource {
     url: Url,
-    agent: Agent,
-    limits: Limits,
-    traffic: Traffic,
+    client: Client,
     total: Option<u64>,
     /// The answer of a server without ranges, and the offset of its next byte.
     whole: Option<(Answer, u64)>,
@@ -34,10 +31,9 @@ impl fmt::Debug for HttpSource {
 }
 
 impl HttpSource {
-    /// Names the place; asks nothing yet. `version` is that of the running system, which the server is told.
-    pub fn new(url: Url, limits: Limits, traffic: Traffic, version: &str) -> Self {
-        let agent = web_agent(&limits, &url, version);
-        Self { url, agent, limits, traffic, total: None, whole: None }
+    /// Names the place; asks nothing yet.
+    pub fn new(url: Url, client: Client) -> Self {
+        Self { url, client, total: None, whole: None }
     }
 
     /// Reads `range` from `at` on, and leaves in `at` how far it came.
@@ -47,7 +43,7 @@ impl HttpSource {
             return self.read_whole(answer, position, range, at, sink);
         }
         self.whole = None;
-        let answer = get(&self.agent, &self.url, Some(rest), &self.limits, &self.traffic)?;
+        let answer = get(&self.client, &self.url, Some(rest))?;
         if let (Some(expected), Some(found)) = (self.total, answer.total)
             && expected != found
         {
@@ -154,7 +150,7 @@ impl Source for HttpSource {
     }
 
     fn read_ranges(&mut self, ranges: &[Extent], sink: &mut Sink<'_>) -> anyhow::Result<()> {
-        let (mut cuts, mut pause, mut progress) = (0, self.limits.pause, 0);
+        let (mut cuts, mut pause, mut progress) = (0, self.client.limits.pause, 0);
         for range in ranges.iter().filter(|range| range.len != 0) {
             let mut at = range.offset;
             loop {
@@ -165,15 +161,16 @@ impl Source for HttpSource {
                     return Err(err);
                 };
                 progress += at - before;
-                if self.limits.progress_bytes <= progress && !matches!(cause, SourceError::Drip { .. }) {
-                    (cuts, pause, progress) = (0, self.limits.pause, 0);
+                if self.client.limits.progress_bytes <= progress && !matches!(cause, SourceError::Drip { .. })
+                {
+                    (cuts, pause, progress) = (0, self.client.limits.pause, 0);
                 }
                 cuts += 1;
-                if self.limits.tries < cuts {
-                    return Err(err.context(format!("trying {} times", self.limits.tries)));
+                if self.client.limits.tries < cuts {
+                    return Err(err.context(format!("trying {} times", self.client.limits.tries)));
                 }
                 sleep(pause);
-                pause = (pause * 2).min(self.limits.pause_max);
+                pause = (pause * 2).min(self.client.limits.pause_max);
             }
         }
         Ok(())

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use payload::Extent;
 use ureq::http::{HeaderMap, Response, header};
-use ureq::{Agent, Body, BodyReader};
+use ureq::{Body, BodyReader};
 
 use super::url::{Scheme, Url};
-use super::{Limits, SourceError, Traffic};
+use super::{Client, SourceError, Traffic};
 
 /// A body, from `offset` of the file on.
 pub(super) struct Answer {
@@ -57,34 +57,9 @@ impl Watched {
     }
 }
 
-/// Makes what sends requests; `url` decides about a proxy, `version` is told to the server.
-pub fn web_agent(limits: &Limits, url: &Url, version: &str) -> Agent {
-    let mut config = Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_connect(Some(limits.answer))
-        .timeout_recv_response(Some(limits.answer))
-        .timeout_per_read(Some(limits.stall))
-        .user_agent(format!("slipway-update/{version}"))
-        .accept_encoding("identity")
-        // Memory is scarce: see MemoryMax= of slipway-update.service.
-        .input_buffer_size(64 << 10)
-        .output_buffer_size(8 << 10);
-    if url.is_loopback() {
-        config = config.proxy(None);
-    }
-    config.build().into()
-}
-
 /// Asks for a range, or for the whole file.
-pub(super) fn get(
-    agent: &Agent,
-    url: &Url,
-    range: Option<Extent>,
-    limits: &Limits,
-    traffic: &Traffic,
-) -> Result<Answer, SourceError> {
-    let response = follow(agent, url, range, limits, traffic)?;
+pub(super) fn get(client: &Client, url: &Url, range: Option<Extent>) -> Result<Answer, SourceError> {
+    let response = follow(client, url, range)?;
     let status = response.status().as_u16();
     let headers = response.headers();
     identity_only(headers)?;
@@ -112,9 +87,9 @@ pub(super) fn get(
     let reader = Watched {
         // What is longer than asked for is noticed by whoever counts.
         reader: response.into_body().into_with_config().limit(u64::MAX).reader(),
-        traffic: traffic.clone(),
-        window: limits.drip_window,
-        bytes_min: limits.drip_bytes,
+        traffic: client.traffic.clone(),
+        window: client.limits.drip_window,
+        bytes_min: client.limits.drip_bytes,
         spent: Duration::ZERO,
         bytes: 0,
     };
@@ -122,14 +97,8 @@ pub(super) fn get(
 }
 
 /// Fetches a whole file of at most `limit` bytes, with one request.
-pub fn get_small(
-    agent: &Agent,
-    url: &Url,
-    limit: u64,
-    limits: &Limits,
-    traffic: &Traffic,
-) -> Result<Vec<u8>, SourceError> {
-    let mut answer = get(agent, url, None, limits, traffic)?;
+pub fn get_small(client: &Client, url: &Url, limit: u64) -> Result<Vec<u8>, SourceError> {
+    let mut answer = get(client, url, None)?;
     let too_long = |found| SourceError::answer("length of the file", format!("at most {limit} bytes"), found);
     if let Some(len) = answer.len.filter(|len| limit < *len) {
         return Err(too_long(len.to_string()));
@@ -147,28 +116,36 @@ pub fn get_small(
     }
 }
 
-fn follow(
-    agent: &Agent,
-    url: &Url,
-    range: Option<Extent>,
-    limits: &Limits,
-    traffic: &Traffic,
-) -> Result<Response<Body>, SourceError> {
+fn follow(client: &Client, url: &Url, range: Option<Extent>) -> Result<Response<Body>, SourceError> {
     let mut url = url.clone();
-    for _ in 0..=limits.redirects {
-        let mut request = agent.get(url.to_string());
+    for _ in 0..=client.limits.redirects {
+        let mut request = client.agent.get(url.to_string());
         if let Some(range) = range {
             request = request.header(header::RANGE, format!("bytes={}", shown(range)));
         }
-        traffic.add_request();
-        let response =
-            request.call().map_err(|err| SourceError::Cut { why: format!("asking {url}: {err}") })?;
+        client.traffic.add_request();
+        let response = request.call().map_err(|err| unanswered(&url, &err))?;
         if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Ok(response);
         }
         url = redirected(&url, text(response.headers(), header::LOCATION.as_str()).unwrap_or_default())?;
     }
-    Err(SourceError::answer("redirects", format!("at most {}", limits.redirects), "more"))
+    Err(SourceError::answer("redirects", format!("at most {}", client.limits.redirects), "more"))
+}
+
+/// Says why there is no answer: a server that proves to be another is no broken connection.
+fn unanswered(url: &Url, err: &ureq::Error) -> SourceError {
+    let tls = match err {
+        ureq::Error::Io(err) => err.get_ref().and_then(|err| err.downcast_ref::<rustls::Error>()),
+        ureq::Error::Rustls(err) => Some(err),
+        _ => None,
+    };
+    match tls {
+        Some(rustls::Error::InvalidCertificate(why)) => {
+            SourceError::Untrusted { url: url.to_string(), why: format!("{why}") }
+        }
+        _ => SourceError::Cut { why: format!("asking {url}: {err}") },
+    }
 }
 
 /// Returns where a redirect leads; never from https to http.
