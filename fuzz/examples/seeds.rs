@@ -1,9 +1,10 @@
-//! Writes the seeds of every target to `corpus/<target>/` of the folder given as the one argument.
+//! Writes the seeds of every target, and what is kept of long runs, to `corpus/<target>/` of the folder given as the
+//! one argument.
 
 use std::path::Path;
 use std::{env, fs, io};
 
-use slipway_fuzz::{TARGETS, seeds};
+use slipway_fuzz::{TARGETS, kept, seeds};
 
 fn main() -> io::Result<()> {
     let Some(folder) = env::args_os().nth(1) else {
@@ -14,6 +15,9 @@ fn main() -> io::Result<()> {
         fs::create_dir_all(&corpus)?;
         for (n, seed) in seeds(target).iter().enumerate() {
             fs::write(corpus.join(format!("seed-{n}")), seed)?;
+        }
+        for (n, input) in kept(target)?.iter().enumerate() {
+            fs::write(corpus.join(format!("kept-{n}")), input)?;
         }
     }
     Ok(())

@@ -42,13 +42,19 @@ pub fn write_log(data: &[u8]) {
     let (stepped, judged) = (0..1 << 20, 1 << 20..u64::MAX);
     let areas = Areas { stepped: vec![stepped], judged: vec![judged] };
     let mut shown = 0;
-    let total = cuts::visit(&log, &areas, 1, |_| true, |cut, overlay| {
-        assert_eq!(cut.number, shown);
-        shown += 1;
-        let pieces = overlay.pieces(0..u64::MAX);
-        assert!(pieces.windows(2).all(|pair| pair[0].end() == pair[1].offset));
-        Ok::<(), std::convert::Infallible>(())
-    });
+    let total = cuts::visit(
+        &log,
+        &areas,
+        1,
+        |_| true,
+        |cut, overlay| {
+            assert_eq!(cut.number, shown);
+            shown += 1;
+            let pieces = overlay.pieces(0..u64::MAX);
+            assert!(pieces.windows(2).all(|pair| pair[0].end() == pair[1].offset));
+            Ok::<(), std::convert::Infallible>(())
+        },
+    );
     assert_eq!(total, Ok(shown));
 }
 

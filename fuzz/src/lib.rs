@@ -1,9 +1,10 @@
 //! What must hold for any bytes that a parser of ours meets; one function per fuzz target.
 //!
-//! Each returns normally or panics, as libFuzzer wants it. `seeds` gives every target a start.
+//! Each returns normally or panics, as libFuzzer wants it. `seeds` gives every target a start, `kept` what long runs found.
 
 pub mod debian;
 pub mod disks;
+mod kept;
 mod seeds;
 pub mod update;
 
@@ -15,6 +16,7 @@ use slots::{EntryName, SlotLabel, Version, compare_version_text};
 use uki::{Pe, cmdline_addon, section_starts, validate_uki};
 use verity::{BLOCK_SIZE, RootHash, SUPERBLOCK_SIZE, Superblock, read_leaves, verify};
 
+pub use kept::{keep, kept};
 pub use seeds::seeds;
 
 /// A fuzz target: its name and its function.

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use disk_image::LogicalBlockSize::Lb512;
 use disk_image::{Extent, Table, fat};
 use payload::{BlockList, Channel, Envelope, Kind, Manifest};
-use slipway_fuzz::{TARGETS, disk_around, seeds};
+use slipway_fuzz::{TARGETS, disk_around, kept, seeds};
 use uki::{cmdline_addon, validate_uki};
 use verity::Superblock;
 
@@ -42,6 +42,18 @@ fn targets_take_seeds_and_their_mutations() {
 /// A number that a longer run sets, see `cargo xtask soak`.
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+#[test]
+fn targets_take_what_was_kept_of_long_runs() {
+    let mut n_inputs = 0;
+    for (name, target) in TARGETS {
+        for input in kept(name).unwrap() {
+            target(&input);
+            n_inputs += 1;
+        }
+    }
+    assert!(1000 < n_inputs, "{n_inputs} inputs");
 }
 
 #[test]
