@@ -16,7 +16,7 @@ use crate::keys::Keys;
 use crate::lock::Row;
 use crate::manifest::Package;
 use crate::stage::{
-    agents, disk, initrd, modules, owners, payload, publish, rootfs, tools as tools_tree, uki, usr,
+    agents, disk, initrd, manifest, modules, owners, payload, rootfs, tools as tools_tree, uki, usr,
 };
 use crate::tools::Tools;
 
@@ -31,7 +31,7 @@ const LIBC: &str = "libc6";
 #[derive(Debug)]
 pub struct Built {
     /// Final names.
-    pub output: publish::Output,
+    pub output: manifest::Output,
     /// Folder of all outputs.
     pub out: PathBuf,
     /// Version of the image.
@@ -171,10 +171,10 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
         Some(payload::run(ctx, &input)?)
     };
     let converter = if converts { Tools::new(ctx, tools(ctx, &inputs, VM)?.path) } else { programs };
-    let output = publish::run(
+    let output = manifest::run(
         ctx,
         &converter,
-        &publish::Input {
+        &manifest::Input {
             definition: &definition,
             lock: &inputs.locks.packages,
             version: &version,
@@ -203,7 +203,7 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
     .chain(payload.as_ref().map(|payload| &payload.timing))
     .cloned()
     .collect();
-    publish::report(&out, &timings)?;
+    manifest::report(&out, &timings)?;
     Ok(Built { output, out, version, insecure_keys: keys.insecure() })
 }
 
