@@ -61,7 +61,8 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
     let mut key = Key::new("initrd", VERSION);
     key.add("rootfs", input.rootfs.key.as_bytes());
     key.add("modules", input.modules.key.as_bytes());
-    key.add("agents", input.agents.key.as_bytes());
+    // The one program that is in here, not all agents: a rebuilt update agent leaves the initrd as it is.
+    key.add_path("agent", agent(input)?)?;
     key.add("paths", format!("{:?}", definition::names(&definition.initrd.paths)).as_bytes());
     key.add("names", format!("{:?}", definition::names(&definition.initrd.modules)).as_bytes());
     key.add("release", identity::os_release(&definition.product.value, input.version).as_bytes());
@@ -96,6 +97,12 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
     Ok(Output { initrd: dir.join("initrd"), microcode, key, timing })
 }
 
+/// The program of ours that the initrd has.
+fn agent<'a>(input: &Input<'a>) -> anyhow::Result<&'a Path> {
+    let found = input.agents.binaries.get(agents::IN_INITRD).map(PathBuf::as_path);
+    found.with_context(|| format!("no agent is called `{}`", agents::IN_INITRD))
+}
+
 fn overlays(input: &Input<'_>) -> impl Iterator<Item = PathBuf> {
     input.overlays.iter().map(|overlay| overlay.join("initrd")).filter(|path| path.is_dir())
 }
@@ -127,11 +134,9 @@ fn collect(tools: &Tools<'_>, input: &Input<'_>, modules: &Path) -> anyhow::Resu
         );
     }
     // One of them is enough to start a machine; the update agent would only cost memory and rebuilt UKIs.
-    for (name, path) in input.agents.binaries.iter().filter(|(name, _)| *name == agents::IN_INITRD) {
-        let at = format!("usr/bin/{name}");
-        assembled.insert(&at, Node::program(path));
-        take(&assembled, &mut tree, &at)?;
-    }
+    let at = format!("usr/bin/{}", agents::IN_INITRD);
+    assembled.insert(&at, Node::program(agent(input)?));
+    take(&assembled, &mut tree, &at)?;
     tree.overlay(few_modules(tools, input, modules)?);
     for dir in ["dev", "proc", "sys", "run", "tmp", "root", "sysroot", "sysusr/usr", "var/tmp"] {
         tree.insert(dir, Node::dir());
