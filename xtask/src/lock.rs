@@ -55,6 +55,29 @@ pub struct Row {
 }
 
 impl Row {
+    /// Reads what follows the word `package` in a line.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        Self::of_fields(&text.split(' ').collect::<Vec<_>>())
+    }
+
+    fn of_fields(fields: &[&str]) -> anyhow::Result<Self> {
+        let [groups, name, version, architecture, archive, path, size, sha256] = *fields else {
+            bail!("a package has 8 fields, this line has {}", fields.len());
+        };
+        let row = Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            architecture: architecture.to_owned(),
+            groups: groups.split(',').map(str::to_owned).collect(),
+            archive: archive.to_owned(),
+            path: path.to_owned(),
+            size: size.parse().with_context(|| format!("size `{size}` is not in bytes"))?,
+            sha256: sha256.to_owned(),
+        };
+        check_row(&row)?;
+        Ok(row)
+    }
+
     /// Tells whether a group needs it.
     pub fn in_group(&self, group: &str) -> bool {
         self.groups.contains(group)
@@ -156,20 +179,7 @@ fn add_header(header: &mut BTreeMap<String, String>, key: &str, value: &str) -> 
 }
 
 fn add_row(rows: &mut Vec<Row>, fields: &[&str]) -> anyhow::Result<()> {
-    let [groups, name, version, architecture, archive, path, size, sha256] = *fields else {
-        bail!("a package has 8 fields, this line has {}", fields.len());
-    };
-    let row = Row {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        architecture: architecture.to_owned(),
-        groups: groups.split(',').map(str::to_owned).collect(),
-        archive: archive.to_owned(),
-        path: path.to_owned(),
-        size: size.parse().with_context(|| format!("size `{size}` is not in bytes"))?,
-        sha256: sha256.to_owned(),
-    };
-    check_row(&row)?;
+    let row = Row::of_fields(fields)?;
     if let Some(before) = rows.last().filter(|before| row.name <= before.name) {
         bail!("`{}` comes after `{}`: each package once, sorted by name", row.name, before.name);
     }

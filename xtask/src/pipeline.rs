@@ -1,5 +1,6 @@
 //! The pipeline's table of contents: which stage follows which, and what each is given.
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct Built {
     pub version: slots::Version,
     /// Whether the trusted keys are the development pair.
     pub insecure_keys: bool,
+    /// Our programs by name.
+    pub agents: BTreeMap<String, PathBuf>,
 }
 
 /// Builds the image: `fetch → tools → agents ∥ owners ∥ rootfs → modules → usr → initrd → uki → disk →
@@ -204,7 +207,7 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
     .cloned()
     .collect();
     manifest::report(&out, &timings)?;
-    Ok(Built { output, out, version, insecure_keys: keys.insecure() })
+    Ok(Built { output, out, version, insecure_keys: keys.insecure(), agents: agents.binaries })
 }
 
 /// Makes the tree of a group of tools from the inputs' verified files.

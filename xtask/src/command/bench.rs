@@ -5,6 +5,7 @@ mod boot;
 mod build;
 mod plain;
 mod size;
+mod update;
 
 use std::path::PathBuf;
 
@@ -59,6 +60,9 @@ pub fn run(ctx: &Ctx, args: &flags::Bench) -> anyhow::Result<()> {
     }
     if wanted(Measure::Boot) {
         missed.extend(publish(ctx, "boot", &boot::measure(ctx, args)?)?);
+    }
+    if wanted(Measure::Update) {
+        missed.extend(publish(ctx, "update", &update::measure(ctx, args)?)?);
     }
     anyhow::ensure!(missed.is_empty(), "over the limit: {}", missed.join("; "));
     Ok(())

@@ -105,7 +105,7 @@ fn next_image(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<PathBuf> {
 }
 
 /// `0.1.1` of `0.1.0` and of `0.1.0~rc.1`.
-fn next_version(version: &str) -> Option<String> {
+pub fn next_version(version: &str) -> Option<String> {
     let plain = version.split('~').next()?;
     let (start, last) = plain.rsplit_once('.')?;
     Some(format!("{start}.{}", last.parse::<u64>().ok()?.checked_add(1)?))

@@ -81,6 +81,9 @@ pub struct Bench {
     /// Boots of each image
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub runs: u32,
+    /// Only this pair of versions of image/update-pairs.yaml (may be given several times)
+    #[arg(long, value_name = "NAME")]
+    pub pair: Vec<String>,
     #[command(flatten)]
     pub inputs: Inputs,
 }
@@ -94,6 +97,8 @@ pub enum Measure {
     Boot,
     /// Lengths of the artifacts, against their budgets.
     Size,
+    /// What machines fetch between pairs of versions, against other ways to update.
+    Update,
 }
 
 /// Arguments of `report`.
