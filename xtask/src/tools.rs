@@ -17,6 +17,13 @@ use crate::ctx::Ctx;
 /// How much of a failed program's output the error shows.
 const TAIL: u64 = 1024;
 
+/// Bytes of a file that are packed together: counted from its start, so that a change within leaves what follows
+/// as it is, and an update does not fetch it. A cluster may be as long, or the bytes in an extent would depend on
+/// how well those in front of them packed.
+const EROFS_EXTENT: u32 = 128 << 10;
+/// 9 packs in half the time in which clusters of a fixed length took level 3, and 6 % better.
+const EROFS_LEVEL: u32 = 9;
+
 /// A tools tree and the way to run its programs without network.
 #[derive(Debug)]
 pub struct Tools<'a> {
@@ -117,11 +124,14 @@ impl<'a> Tools<'a> {
         let argv = sandbox.argv("mkfs.erofs".as_ref());
         let (program, argv) = split(&argv)?;
         let epoch = epoch.to_string();
+        let packed = [
+            format!("-zzstd,level={EROFS_LEVEL},dictsize={EROFS_EXTENT}"),
+            format!("-C{EROFS_EXTENT}"),
+            format!("--max-extent-bytes={EROFS_EXTENT}"),
+        ];
         let sh = shell()?;
-        let cmd = cmd!(
-            sh,
-            "{program} {argv...} --quiet --tar=f -zzstd,level=3 -C65536 -T {epoch} --all-time -U {uuid} {out}"
-        );
+        let cmd =
+            cmd!(sh, "{program} {argv...} --quiet --tar=f {packed...} -T {epoch} --all-time -U {uuid} {out}");
         let mut command = in_sandbox(cmd.into(), &sandbox);
         command.stdin(Stdio::piped());
         let (mut child, log) = self.spawn_logged("mkfs.erofs", command)?;

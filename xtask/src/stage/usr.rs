@@ -21,7 +21,7 @@ use crate::tools::Tools;
 use crate::tree::{Node, Tree};
 use crate::{accounts, contents, identity, licences};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// All that `/usr` is made of.
 #[derive(Debug)]
