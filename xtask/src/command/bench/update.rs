@@ -69,6 +69,12 @@ pub fn measure(ctx: &Ctx, args: &flags::Bench) -> anyhow::Result<Vec<Figure>> {
         let new = new.with_context(|| format!("building the new side of pair `{}`", pair.name))?;
         let taken = machine::update(ctx, &home.join("run"), &old, &new);
         let taken = taken.with_context(|| format!("updating from old to new of pair `{}`", pair.name))?;
+        ctx.log.line(&format!(
+            "pair {}: {:.1} MiB fetched in {} requests",
+            pair.name,
+            mebibytes(taken.total()),
+            taken.requests
+        ));
         figures.extend(figures_of(ctx, pair, &old, &new, &taken)?);
     }
     durable::remove_if_there(&home.join("run"))?;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
-use payload::Extent;
+use payload::{Extent, Layout};
 
 use super::images::Image;
 use crate::command::publish;
@@ -88,14 +88,14 @@ pub fn update(ctx: &Ctx, dir: &Path, old: &Image, new: &Image) -> anyhow::Result
     let answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
     let mut bytes = Vec::new();
     for line in answers.iter() {
-        bytes.extend(sections_of(line, new)?);
+        bytes.extend(sections_of(line, &new.head.manifest.layout)?);
     }
     durable::remove_if_there(dir)?;
     Ok(Taken { bytes, requests: answers.len(), cpu_secs })
 }
 
 /// Attributes one line of the server's log: `PEER GET TARGET [bytes=FROM-TO] STATUS LENGTH`.
-fn sections_of(line: &str, new: &Image) -> anyhow::Result<Vec<(&'static str, u64)>> {
+fn sections_of(line: &str, layout: &Layout) -> anyhow::Result<Vec<(&'static str, u64)>> {
     let words: Vec<&str> = line.split(' ').collect();
     let (target, len) = match words[..] {
         [_, _, target, .., len] => (target, len.parse::<u64>().with_context(|| format!("reading `{line}`"))?),
@@ -106,7 +106,6 @@ fn sections_of(line: &str, new: &Image) -> anyhow::Result<Vec<(&'static str, u64
     }
     let from = words.iter().find_map(|word| word.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
     let (start, end) = (from.unwrap_or(0), from.unwrap_or(0) + len);
-    let layout = &new.head.manifest.layout;
     let named = ["uki_blocks", "uki", "loader", "tree", "usr"].into_iter().zip(layout.sections());
     // Padding goes with the section in front of it.
     let starts: Vec<(&str, u64)> =
@@ -195,4 +194,35 @@ fn read_section(payload: &Path, section: Extent) -> anyhow::Result<Vec<u8>> {
         Ok(bytes)
     };
     read().with_context(|| format!("reading {}", payload.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use payload::SectionLens;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_attributed_to_the_sections_that_it_touches() {
+        let lens = SectionLens { uki_blocks: 36, uki: 5000, loader: 10, tree: 4096, usr: 8192 };
+        let layout = Layout::new(1000, &lens).unwrap();
+        let check = |line: &str, expected: &[(&str, u64)]| {
+            assert_eq!(sections_of(line, &layout).unwrap(), expected, "{line}");
+        };
+        check("127.0.0.1:1 GET /channels/stable.channel 200 700", &[("channel", 700)]);
+        check("127.0.0.1:1 GET /payloads/a bytes=0-4095 206 4096", &[("head", 4096)]);
+        // Padding is the section's that it follows.
+        check(
+            "127.0.0.1:1 GET /payloads/a bytes=4000-8999 206 5000",
+            &[("head", 96), ("uki_blocks", 4096), ("uki", 808)],
+        );
+        let usr = layout.usr.offset;
+        check(
+            &format!("127.0.0.1:1 GET /payloads/a bytes={}-{} 206 8192", usr, usr + 8191),
+            &[("usr", 8192)],
+        );
+        let whole = sections_of("127.0.0.1:1 GET /payloads/a 200 40960", &layout).unwrap();
+        assert_eq!(whole.iter().map(|(_, len)| len).sum::<u64>(), layout.total());
+        assert!(sections_of("nonsense", &layout).is_err());
+    }
 }
