@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use crate::host::{Host, LOADER_VENDOR};
 
@@ -34,6 +35,17 @@ impl Tree {
         let path = self.host.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Writes a program. Another process does: a file that this one has open for writing cannot be run, not even
+    /// when only a child of another test's thread holds it for the moment between fork and exec.
+    pub fn program(&self, path: &str, text: &str) -> &Self {
+        self.file(path, "");
+        let script = r#"printf %s "$1" > "$0" && chmod 755 "$0""#;
+        let status =
+            Command::new("/bin/sh").arg("-c").arg(script).arg(self.host.path(path)).arg(text).status();
+        assert!(status.unwrap().success());
         self
     }
 

@@ -22,7 +22,7 @@ use crate::settings::{self, Settings};
 use crate::source::{Limits, Source, SourceError, Traffic};
 use crate::state::{self, Fetching, Figures, State};
 use crate::status::{Reporter, Words};
-use crate::{entries, failed, files, leftovers, loader, reboot, trust};
+use crate::{entries, failed, files, last_good, leftovers, loader, reboot, trust};
 
 pub use place::Place;
 
@@ -147,6 +147,10 @@ impl Driver<'_> {
                 Ok(Some(Event::Finalized))
             }
             Effect::WantReboot(version) => {
+                // Without it the next boot is judged by less; that is no reason to keep a version waiting.
+                if let Err(err) = last_good::complete(self.host) {
+                    self.reporter.say(&format!("warning: {err:#}"));
+                }
                 reboot::want(self.host, &version)?;
                 self.reporter.say(&format!("version {version} waits for a reboot"));
                 Ok(None)

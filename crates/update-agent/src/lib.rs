@@ -13,6 +13,7 @@ pub mod failed;
 pub mod fetch;
 pub mod files;
 pub mod history;
+pub mod last_good;
 pub mod leftovers;
 pub mod loader;
 pub mod lock;

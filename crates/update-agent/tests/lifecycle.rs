@@ -96,6 +96,20 @@ fn from_slot_to_slot_and_back() {
 }
 
 #[test]
+fn what_the_boot_has_is_recorded_before_a_reboot_is_wanted() {
+    let (one, two) = (release("1.0.0", 0..0), release("2.0.0", 0..3));
+    let (machine, server) = (machine(&one), Server::start());
+    machine.use_server(&server.url);
+    let host = &machine.tree.host;
+    let script = format!("#!/bin/sh\ntest ! -e $2{} && echo $3 > $2/said\n", files::REBOOT_FILE);
+    machine.tree.program("/usr/bin/slipway", &script);
+    publish(&server, &two, 1);
+    apply(&machine).unwrap();
+    assert_eq!(host.read("/said").unwrap().as_deref(), Some("last-good\n"));
+    assert!(reboot::waiting(host).unwrap().is_some());
+}
+
+#[test]
 fn only_what_the_machine_has_not_is_fetched() {
     let (one, two) = (release("1.0.0", 0..0), release("2.0.0", 100..103));
     let (machine, server) = (machine(&one), Server::start());
