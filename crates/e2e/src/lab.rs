@@ -21,8 +21,8 @@ pub struct Setup {
     pub sandbox: Sandbox,
     /// The image under test.
     pub image: Image,
-    /// A higher version with one more system user and unit.
-    pub next: Option<Image>,
+    /// Higher versions, in order, with one more system user and unit.
+    pub next: Vec<Image>,
     /// Folder for disks and logs.
     pub work: PathBuf,
     /// What runs the guests' instructions.
@@ -65,7 +65,13 @@ impl<'a> Lab<'a> {
 
     /// Returns the second image.
     pub fn next_image(&self) -> anyhow::Result<&'a Image> {
-        self.setup.next.as_ref().context("this scenario needs a second image: give --next-image-dir")
+        self.next_images().map(|[next]| next)
+    }
+
+    /// Returns the images behind the one under test.
+    pub fn next_images<const N: usize>(&self) -> anyhow::Result<&'a [Image; N]> {
+        let missing = || format!("this scenario needs {N} further images: give --next-image-dir for each");
+        self.setup.next.first_chunk().with_context(missing)
     }
 
     /// Makes a machine with a copy-on-write disk of the image. It is not started.

@@ -10,6 +10,8 @@ mod lab;
 mod offline;
 mod scenario;
 mod site;
+mod tap;
+mod variant;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,9 +27,10 @@ struct Flags {
     /// Folder with the image: `latest` in it leads to the manifest
     #[arg(long, value_name = "DIR", required_unless_present = "list")]
     image_dir: Option<PathBuf>,
-    /// Folder with a second image of a higher version, built with `--overlay crates/e2e/next`
+    /// Folder with a further image, each of a higher version than the one before, built with `--overlay
+    /// crates/e2e/next` (may be given several times)
     #[arg(long, value_name = "DIR")]
-    next_image_dir: Option<PathBuf>,
+    next_image_dir: Vec<PathBuf>,
     /// The tools tree with QEMU, firmware and OpenSSH
     #[arg(long, value_name = "DIR", required_unless_present = "list")]
     tools: Option<PathBuf>,
@@ -89,7 +92,7 @@ fn run(flags: Flags) -> anyhow::Result<bool> {
         anyhow::bail!("--image-dir and --tools are needed to run scenarios");
     };
     let image = image::Image::latest(&image_dir)?;
-    let next = flags.next_image_dir.as_deref().map(image::Image::latest).transpose()?;
+    let next = flags.next_image_dir.iter().map(|dir| image::Image::latest(dir)).collect::<Result<_, _>>()?;
     let tools = std::path::absolute(&tools).context("resolving --tools")?;
     let work = std::path::absolute(&flags.work).context("resolving --work")?;
     std::fs::create_dir_all(&work).with_context(|| format!("creating {}", work.display()))?;

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, bail, ensure};
 use disk_image::{Extent, LogicalBlockSize, PartitionType, SlotContent, SlotPartitions, Table, fat};
+use payload::Digest;
 use vm::{Home, Sandbox};
 
 use crate::image::Image;
@@ -69,14 +70,7 @@ impl Disk {
         usr: Extent,
         path: &str,
     ) -> anyhow::Result<()> {
-        let mut command = sandbox.clone().ro_bind(&image.usr).command("dump.erofs");
-        command.args(["-e", "--path", path]).arg(&image.usr).stdin(Stdio::null());
-        let out = command.output().context("running dump.erofs")?;
-        let text = String::from_utf8_lossy(&out.stdout);
-        let extents = physical_extents(&text);
-        // The first extent has the program's header, so that no start can do without it.
-        let (start, end) = extents.first().with_context(|| format!("no extents of {path} in: {text}"))?;
-        let at = usr.offset + (start + end) / 2;
+        let at = usr.offset + place_of_file(sandbox, image, path)?;
         let mut byte = [0];
         self.file.seek(SeekFrom::Start(at))?;
         self.file.read_exact(&mut byte)?;
@@ -87,7 +81,7 @@ impl Disk {
 
     /// Changes one digit of the root hash in the entry `name`, so that its slot cannot be found.
     pub fn break_root_hash(&mut self, image: &Image, name: &str) -> anyhow::Result<()> {
-        let esp = self.first(PartitionType::Esp)?;
+        let esp = self.esp()?;
         let mut uki = fat::read_file(&mut self.file, esp, &format!("{ENTRIES}/{name}"))?;
         let argument = format!("usrhash={}", image.root_hash);
         let at = uki.windows(argument.len()).position(|window| window == argument.as_bytes());
@@ -97,7 +91,7 @@ impl Disk {
     }
 
     fn write_entry(&mut self, name: &str, uki: &[u8]) -> anyhow::Result<()> {
-        let esp = self.first(PartitionType::Esp)?;
+        let esp = self.esp()?;
         fat::write_file_durable(&mut self.file, esp, &format!("{ENTRIES}/{name}"), uki, MTIME_SECS)
             .with_context(|| format!("writing the entry {name}"))
     }
@@ -111,10 +105,50 @@ impl Disk {
         bail!("no slot is empty")
     }
 
+    /// Returns the place of the EFI system partition.
+    pub fn esp(&self) -> anyhow::Result<Extent> {
+        self.first(PartitionType::Esp)
+    }
+
+    /// Returns the places of the partition table: in front of the first partition, and behind the last.
+    pub fn table_places(&self) -> anyhow::Result<[Extent; 2]> {
+        let partitions = self.table.partitions();
+        let start = partitions.iter().map(|partition| partition.extent.offset).min();
+        let end = partitions.iter().map(|partition| partition.extent.offset + partition.extent.len).max();
+        let (start, end) = start.zip(end).context("the disk has no partition")?;
+        let len = self.file.metadata()?.len();
+        Ok([Extent { offset: 0, len: start }, Extent { offset: end, len: len - end }])
+    }
+
+    /// Returns a digest that tells whether the bytes at `extent` are still the same.
+    pub fn fingerprint(&mut self, extent: Extent) -> anyhow::Result<Digest> {
+        self.file.seek(SeekFrom::Start(extent.offset))?;
+        let (mut left, mut digests) = ((&self.file).take(extent.len), vec![]);
+        while 0 < left.limit() {
+            let mut chunk = vec![];
+            left.by_ref().take(1 << 20).read_to_end(&mut chunk).context("reading the disk")?;
+            ensure!(!chunk.is_empty(), "the disk ends too early");
+            digests.extend(Digest::of(&chunk).0);
+        }
+        Ok(Digest::of(&digests))
+    }
+
     fn first(&self, kind: PartitionType) -> anyhow::Result<Extent> {
         let found = self.table.partitions().into_iter().find(|partition| partition.type_guid == kind.guid());
         Ok(found.with_context(|| format!("the disk has no {kind:?} partition"))?.extent)
     }
+}
+
+/// Returns where in the `/usr` of `image` a byte of the file `path` lies that no start of the program can do without.
+pub fn place_of_file(sandbox: &Sandbox, image: &Image, path: &str) -> anyhow::Result<u64> {
+    let mut command = sandbox.clone().ro_bind(&image.usr).command("dump.erofs");
+    command.args(["-e", "--path", path]).arg(&image.usr).stdin(Stdio::null());
+    let out = command.output().context("running dump.erofs")?;
+    let text = String::from_utf8_lossy(&out.stdout);
+    let extents = physical_extents(&text);
+    // The first extent has the program's header.
+    let (start, end) = extents.first().with_context(|| format!("no extents of {path} in: {text}"))?;
+    Ok((start + end) / 2)
 }
 
 /// Reads the table of `dump.erofs -e`, whose rows end in `| start..end | length` of the physical bytes.

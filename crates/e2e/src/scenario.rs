@@ -3,12 +3,14 @@
 mod containers;
 mod etcd;
 mod fallback;
+mod falls;
 mod first_boot;
 mod identity;
 mod next;
 mod reboot;
 mod update;
 mod watchdog;
+mod wrong_payload;
 
 use crate::harness::Scenario;
 
@@ -54,27 +56,21 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "a_machine_takes_an_update_by_itself_and_goes_back_when_told",
-        acceptance: &["F01"],
-        boots: 3,
+        acceptance: &["F01", "F07", "F10", "F12"],
+        boots: 7,
         run: update::over_and_back,
     },
     Scenario {
-        name: "a_counted_entry_with_a_bad_block_falls_back",
-        acceptance: &[],
-        boots: 3,
-        run: fallback::counted_bad_block,
+        name: "a_payload_that_is_wrong_anywhere_changes_nothing",
+        acceptance: &["F06"],
+        boots: 1,
+        run: wrong_payload::changes_nothing,
     },
     Scenario {
-        name: "a_counted_entry_with_a_wrong_root_hash_falls_back",
-        acceptance: &[],
-        boots: 5,
-        run: fallback::counted_wrong_root_hash,
-    },
-    Scenario {
-        name: "a_counted_entry_with_a_hanging_unit_falls_back",
-        acceptance: &[],
-        boots: 3,
-        run: fallback::counted_hanging_unit,
+        name: "bad_versions_are_left_without_a_person",
+        acceptance: &["F02", "F10"],
+        boots: 12,
+        run: falls::through_updates,
     },
     Scenario {
         name: "a_bad_block_on_the_only_blessed_entry_stays_reachable",

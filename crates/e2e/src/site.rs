@@ -1,20 +1,21 @@
-//! An update server of a scenario: a folder with payloads and a channel file, served on the host's loopback.
+//! An update server of a scenario: a folder with payloads and a channel file, served on the host's loopback through
+//! a connection that can be cut.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use file_server::Server;
 use payload::channel::Channel;
-use payload::{ENVELOPE_MAX, Envelope, Kind, SecretKey, seal};
+use payload::{Envelope, Kind, seal};
 
 use crate::image::Image;
 use crate::lab::Lab;
+use crate::tap::Tap;
+use crate::variant::{self, Variant};
 
-/// The committed pair that the image under test trusts.
-const KEY: &str = include_str!("../../../image/keys/development.key");
 /// The host, as QEMU's user network shows it to the guest.
 const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const CHANNEL: &str = "stable";
@@ -24,7 +25,9 @@ const VALID_SECS: u64 = 3600;
 #[derive(Debug)]
 pub struct Site {
     dir: PathBuf,
-    server: Server,
+    /// The way to it.
+    pub tap: Tap,
+    _server: Server,
 }
 
 impl Site {
@@ -36,51 +39,64 @@ impl Site {
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Server::start(&dir, address, |_| {}).context("starting the update server")?;
-        Ok(Self { dir, server })
+        let tap = Tap::open(server.address())?;
+        Ok(Self { dir, tap, _server: server })
     }
 
     /// Returns its base URL, as the guest reaches it.
     pub fn url(&self) -> String {
-        format!("http://{HOST}:{}", self.server.address().port())
+        format!("http://{HOST}:{}", self.tap.address().port())
+    }
+
+    /// Returns the file that is served at `payloads/<name>`.
+    pub fn payload(&self, name: &str) -> PathBuf {
+        self.dir.join("payloads").join(name)
     }
 
     /// Offers `image` as the `sequence`-th file of the channel.
     pub fn offer(&self, image: &Image, sequence: u64) -> anyhow::Result<()> {
-        let from = &image.payload;
-        let name = format!("{}_{}.payload", image.product, image.version);
-        let to = self.dir.join("payloads").join(&name);
-        fs::copy(from, &to).with_context(|| format!("copying {}", from.display()))?;
-        let head = head(image)?;
-        let envelope = Envelope::parse(Kind::Payload, &head)?;
+        let path = self.payload(&format!("{sequence}.payload"));
+        fs::copy(&image.payload, &path).with_context(|| format!("copying {}", image.payload.display()))?;
+        self.announce(&path, sequence)
+    }
+
+    /// Offers a version that was never built.
+    pub fn offer_variant(&self, variant: &Variant<'_>, sequence: u64) -> anyhow::Result<()> {
+        let path = self.payload(&format!("{sequence}.payload"));
+        variant.write(&path)?;
+        self.announce(&path, sequence)
+    }
+
+    fn announce(&self, payload: &Path, sequence: u64) -> anyhow::Result<()> {
+        let (manifest, head) = variant::head(payload)?;
         let issued = now()?;
         let channel = Channel {
-            product: image.product.clone(),
+            product: manifest.product,
             channel: CHANNEL.to_owned(),
-            version: image.version.to_string(),
+            version: manifest.version,
             sequence,
             issued,
             expires: issued + VALID_SECS,
-            locations: vec![format!("../payloads/{name}")],
-            manifest_sha256: envelope.digest(),
-            payload_len: fs::metadata(from)?.len(),
+            locations: vec![format!("../payloads/{sequence}.payload")],
+            manifest_sha256: Envelope::parse(Kind::Payload, &head)?.digest(),
+            payload_len: fs::metadata(payload)?.len(),
             waves: vec![],
         };
         channel.check().context("making the channel file")?;
-        let file = seal(Kind::Channel, &channel.to_json(), &[SecretKey::parse(KEY)?])?;
+        let file = seal(Kind::Channel, &channel.to_json(), &[variant::key()?])?;
         let path = self.dir.join("channels").join(format!("{CHANNEL}.channel"));
         let temporary = path.with_extension("new");
         fs::write(&temporary, file).with_context(|| format!("writing {}", temporary.display()))?;
-        fs::rename(&temporary, &path).with_context(|| format!("renaming to {}", path.display()))
+        fs::rename(&temporary, &path).with_context(|| format!("renaming to {}", path.display()))?;
+        // The one before is not asked for any more, and folders of payloads fill a disk.
+        let before = self.payload(&format!("{}.payload", sequence - 1));
+        match fs::remove_file(&before) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                Err(err).with_context(|| format!("removing {}", before.display()))
+            }
+            _ => Ok(()),
+        }
     }
-}
-
-fn head(image: &Image) -> anyhow::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let file =
-        fs::File::open(&image.payload).with_context(|| format!("opening {}", image.payload.display()))?;
-    let mut head = vec![];
-    file.take(ENVELOPE_MAX).read_to_end(&mut head)?;
-    Ok(head)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the guest judges by its own clock whether the file is fresh")]

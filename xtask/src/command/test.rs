@@ -14,6 +14,9 @@ use crate::{cargo, command, pipeline};
 
 pub use image::Judged;
 
+/// Versions behind the one under test: as many as three updates need.
+const NEXT_IMAGES: u32 = 3;
+
 /// Runs the tier that was asked for, or all of them, and counts.
 pub fn run(ctx: &Ctx, args: &flags::Test) -> anyhow::Result<()> {
     let filter = args.filter.as_deref();
@@ -71,14 +74,16 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     checks::run_all(ctx, all)
 }
 
-/// Scenarios in virtual machines, with a second image of a higher version beside the one under test.
+/// Scenarios in virtual machines, with images of higher versions beside the one under test.
 pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Result<Counts> {
     let tree = command::run::tools(ctx, &args.inputs)?;
     let image_dir = image_dir(ctx, args)?;
-    let next = next_image(ctx, args)?;
     let work = ctx.target.join("e2e");
     let mut command = cargo::command(ctx, &["run", "--quiet", "--locked", "--package", "e2e", "--"]);
-    command.arg("--image-dir").arg(&image_dir).arg("--next-image-dir").arg(&next);
+    command.arg("--image-dir").arg(&image_dir);
+    for next in next_images(ctx, args)? {
+        command.arg("--next-image-dir").arg(&next);
+    }
     command.arg("--tools").arg(&tree).arg("--work").arg(&work);
     if let Some(filter) = filter {
         command.args(["--filter", filter]);
@@ -86,22 +91,25 @@ pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Resul
     cargo::counted(command, "e2e")
 }
 
-/// Builds the next version, with one more system user and unit.
-fn next_image(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<PathBuf> {
-    let judged = Judged::read(&image_dir(ctx, args)?, args.seed)?;
-    let out = ctx.target.join("image-next");
-    let next = next_version(&judged.manifest.version).context("counting the version up")?;
-    let built = pipeline::build(
-        ctx,
-        &flags::BuildImage {
-            version: Some(next.parse().with_context(|| format!("reading the version `{next}`"))?),
-            out: Some(out),
-            overlay: vec![ctx.repo.join("crates/e2e/next")],
-            inputs: args.inputs.clone(),
-            ..flags::BuildImage::default()
-        },
-    )?;
-    Ok(built.out)
+/// Builds the next versions, with one more system user and unit.
+fn next_images(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Vec<PathBuf>> {
+    let mut version = Judged::read(&image_dir(ctx, args)?, args.seed)?.manifest.version;
+    let mut dirs = vec![];
+    for n in 1..=NEXT_IMAGES {
+        version = next_version(&version).context("counting the version up")?;
+        let built = pipeline::build(
+            ctx,
+            &flags::BuildImage {
+                version: Some(version.parse().with_context(|| format!("reading the version `{version}`"))?),
+                out: Some(ctx.target.join(format!("image-next-{n}"))),
+                overlay: vec![ctx.repo.join("crates/e2e/next")],
+                inputs: args.inputs.clone(),
+                ..flags::BuildImage::default()
+            },
+        )?;
+        dirs.push(built.out);
+    }
+    Ok(dirs)
 }
 
 /// `0.1.1` of `0.1.0` and of `0.1.0~rc.1`.

@@ -10,7 +10,7 @@ use crate::lab::Lab;
 ///
 /// The other OpenSSL is the system's with its version text replaced, which is all that the program prints:
 /// it stands for another build, and shows that an app brings its own library.
-const IMAGES: &str = r#"
+pub const IMAGES: &str = r#"
 dir=/var/tmp/app
 rm -rf $dir
 mkdir -p $dir/usr/bin $dir/usr/lib $dir/usr/lib64 $dir/usr/sbin $dir/proc $dir/sys $dir/dev $dir/tmp $dir/etc/ssl

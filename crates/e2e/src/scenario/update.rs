@@ -3,62 +3,178 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use slots::Version;
 
+use super::containers;
 use super::next::runs;
 use crate::guest::{BOOT, Guest};
 use crate::image::Image;
 use crate::lab::Lab;
 use crate::site::Site;
+use crate::variant::{Change, Variant};
 
 /// From an offer to the reboot into it: the agent looks at its settings twice a minute, then fetches and writes.
 const UPDATE: Duration = Duration::from_secs(600);
 /// Of the payload, most that two builds of the same packages may differ in, in percent.
 const FETCHED_MAX: u64 = 10;
+/// No time server answers here, and the agent would wait five minutes for one in each boot.
+pub const TAKE_AT_ONCE: &str = "
+mkdir -p /run/systemd/timesync; touch /run/systemd/timesync/synchronized
+echo 'f /run/systemd/timesync/synchronized' > /etc/tmpfiles.d/e2e.conf";
+/// What a machine gathers: files of its own, a user, a container that writes, a key in etcd, a default of /etc that
+/// is changed. The check holds the first boot of a new version up for a while, once.
+const OF_ITS_OWN: &str = r#"
+echo mine > /etc/mine; echo kept > /var/lib/kept; useradd --create-home alice
+echo '192.0.2.7 friend' >> /etc/hosts
+docker run -d --name kept --restart always app:a bash -c 'echo kept > /kept; exec sleep infinity' >/dev/null
+systemctl enable --quiet --now etcd.service
+etcdctl put /kept yes >/dev/null
+mkdir -p /etc/slipway/health.d
+cat > /etc/slipway/health.d/99-hold <<'END'
+#!/bin/sh
+if rm /var/lib/hold 2>/dev/null; then sync; sleep 50; fi
+END
+chmod 755 /etc/slipway/health.d/99-hold
+touch /var/lib/hold; sync
+"#;
+/// Fails where something of that is gone.
+const STILL_THERE: &str = r"
+grep -qx mine /etc/mine; grep -qx kept /var/lib/kept; test -d /home/alice; getent passwd alice >/dev/null
+grep -q friend /etc/hosts
+test $(docker exec kept cat /kept) = kept
+test $(etcdctl get --print-value-only /kept) = yes";
+/// What the second version's defaults say.
+const NEW_DEFAULT: &str = "Of the second version";
+const HOSTS: &str = "/etc/hosts";
+const NSSWITCH: &str = "/etc/nsswitch.conf";
+/// The boot loader on the ESP.
+const LOADER: &str = "grep -ao 'LoaderInfo: systemd-boot [0-9]*' /efi/EFI/BOOT/BOOTX64.EFI";
 
-/// F01: version 1 takes 2 by itself, keeps what the machine has, and goes back when told to; 2 is not taken again.
+/// F01, F07, F12 and the second half of F10: version 1 takes 2 by itself, loses its power at the first start of it,
+/// goes back when told to, takes 3 into the same slot and 4 into its own, and keeps what it has.
 pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
-    let (first, next) = (&lab.setup.image, lab.next_image()?);
+    let first = &lab.setup.image;
+    let [second, third, fourth] = lab.next_images()?;
     let site = Site::start(lab)?;
-    site.offer(next, 1)?;
     let guest = lab.guest("one")?;
     guest.boot()?;
     guest.settled()?;
-    guest.root("echo mine > /etc/mine; echo kept > /var/lib/kept; useradd --create-home alice")?;
-    // No time server answers here, and the agent would wait five minutes for one.
-    guest.root("mkdir -p /run/systemd/timesync; touch /run/systemd/timesync/synchronized")?;
+    guest.root(containers::IMAGES)?;
+    guest.root(OF_ITS_OWN)?;
+    guest.root(TAKE_AT_ONCE)?;
+    set_server(&guest, &site, "reboot")?;
+
     let resets = guest.resets()?;
-    guest.root(&format!(
-        "mkdir -p /etc/slipway; printf 'SERVER=%s\\nPOLL_INTERVAL=10s\\n' {} > /etc/slipway/update.conf",
-        site.url()
-    ))?;
+    site.offer(second, 1)?;
     lab.check("the machine takes the version and reboots without a command", || {
         guest.wait_resets(resets + 1, UPDATE).with_context(|| last_word(&guest))?;
         guest.wait_login(BOOT)
     })?;
-    lab.check("the next version runs from the other slot and is blessed", || {
-        let state = guest.settled()?;
-        ensure!(state == "running", "the system is {state}");
-        runs(&guest, next)?;
-        let slot = guest.root("slipway status --json")?;
-        ensure!(slot.contains("\"name\": \"B\"") || slot.contains("\"name\":\"B\""), "not in slot B: {slot}");
-        entries(&guest, &[first.blessed_entry(), next.blessed_entry()])
+    lab.check("the power is cut before the version was found good", || {
+        runs(&guest, second)?;
+        let tried = second.counted_entry(2).replace("+2", "+2-1");
+        entries(&guest, &[first.blessed_entry(), tried])?;
+        guest.power_cut();
+        guest.boot()
     })?;
-    lab.check("most of it was copied from the old slot", || little_was_fetched(&guest, next))?;
-    lab.check("what the machine had is there", || {
-        guest.root("grep -qx mine /etc/mine; grep -qx kept /var/lib/kept; test -d /home/alice").map(drop)
+    lab.check("it is tried again, runs from the other slot and is blessed", || {
+        arrived(&guest, second, "B", &[first, second])?;
+        let status = status(&guest)?;
+        ensure!(status["failed_versions"] == serde_json::json!([]), "{status}");
+        Ok(())
     })?;
+    lab.check("most of it was copied from the old slot", || little_was_fetched(&guest, second))?;
+    lab.check("what the machine had is there", || guest.root(STILL_THERE).map(drop))?;
+    lab.check("a default that nobody touched is the new one, a touched one is not", || {
+        ensure!(guest.root(&format!("cat {NSSWITCH}"))?.contains(NEW_DEFAULT), "{NSSWITCH} is the old one");
+        ensure!(!guest.root(&format!("cat {HOSTS}"))?.contains(NEW_DEFAULT), "{HOSTS} is the new one");
+        Ok(())
+    })?;
+
+    let resets = guest.resets()?;
     guest.root("slipway-update rollback")?;
-    guest.reboot()?;
     lab.check("after a rollback the first version runs from its slot", || {
-        let state = guest.settled()?;
-        ensure!(state == "running", "the system is {state}");
-        runs(&guest, first)
+        guest.wait_resets(resets + 1, BOOT)?;
+        guest.wait_login(BOOT)?;
+        arrived(&guest, first, "A", &[first])
     })?;
     lab.check("the version that was rolled back is not taken again", || {
         let out = guest.try_root("slipway-update apply")?;
         ensure!(format!("{} {}", out.stdout, out.stderr).contains("held"), "{} {}", out.stdout, out.stderr);
         runs(&guest, first)
-    })
+    })?;
+
+    let loader = guest.root(LOADER)?;
+    set_server(&guest, &site, "off")?;
+    let newer = Variant { image: third, version: third.version.clone(), change: Change::NewerLoader };
+    site.offer_variant(&newer, 2)?;
+    lab.check("a newer one goes into the slot of the one that was rolled back", || {
+        wait_until_taken(&guest, &third.version)?;
+        ensure!(guest.root(LOADER)? == loader, "the boot loader came before its version was good");
+        guest.reboot()?;
+        arrived(&guest, third, "B", &[first, third])
+    })?;
+    lab.check("its boot loader is there once it is good", || {
+        let now = guest.root(&format!("systemctl start slipway-update-blessed.service; {LOADER}"))?;
+        ensure!(now != loader, "{now} as before");
+        Ok(())
+    })?;
+    lab.check("what the machine had is there", || guest.root(STILL_THERE).map(drop))?;
+
+    let whole = fetched(&guest)?;
+    site.tap.cut_after(whole / 2);
+    site.offer(fourth, 3)?;
+    lab.check("a server that dies in the middle leaves a download", || {
+        site.tap.wait_cut(guest.patient(UPDATE))?;
+        let status = status(&guest)?;
+        ensure!(status["current_op"] == "UPDATE_STATUS_DOWNLOADING", "{status}");
+        entries(&guest, &[third.blessed_entry()])
+    })?;
+    lab.check("after a reboot a good version runs again, with the newer boot loader", || {
+        guest.reboot()?;
+        site.tap.mend();
+        runs(&guest, third)
+    })?;
+    lab.check("the download goes on where it stopped", || {
+        wait_until_taken(&guest, &fourth.version)?;
+        let rest = fetched(&guest)?;
+        lab.say(&format!("version 3 took {whole} bytes, 4 after half of that {rest}"));
+        // The cut is in the hash tree, which is three quarters of the download and is kept only whole: it comes
+        // anew, what came before it does not.
+        ensure!(rest * 5 < whole * 4, "{rest} bytes were fetched after the cut, {whole} by a whole update");
+        Ok(())
+    })?;
+    lab.check("the fourth version goes into the first one's slot", || {
+        guest.reboot()?;
+        arrived(&guest, fourth, "A", &[third, fourth])
+    })?;
+    lab.check("what the machine had is there", || guest.root(STILL_THERE).map(drop))
+}
+
+/// Waits until the agent has written `version`, and a reboot is wanted.
+pub fn wait_until_taken(guest: &Guest, version: &Version) -> anyhow::Result<()> {
+    let script =
+        format!("until grep -qx '{version}' /run/slipway/reboot-required; do sleep 2; done 2>/dev/null");
+    let out = guest.run(&script, UPDATE)?;
+    ensure!(out.status == 0, "version {version} was not taken: {}", last_word(guest));
+    Ok(())
+}
+
+fn set_server(guest: &Guest, site: &Site, strategy: &str) -> anyhow::Result<()> {
+    let url = site.url();
+    let settings = format!("SERVER={url}\nPOLL_INTERVAL=10s\nREBOOT_STRATEGY={strategy}\n");
+    guest.root(&format!("mkdir -p /etc/slipway; printf '{settings}' > /etc/slipway/update.conf")).map(drop)
+}
+
+/// Fails unless `image` runs from `slot`, all is well, and the ESP has the entries of `good` without counters.
+fn arrived(guest: &Guest, image: &Image, slot: &str, good: &[&Image]) -> anyhow::Result<()> {
+    let state = guest.settled()?;
+    ensure!(state == "running", "the system is {state}");
+    runs(guest, image)?;
+    let text = guest.root("slipway status --json")?;
+    let status: serde_json::Value = serde_json::from_str(&text).context("parsing the status")?;
+    ensure!(status["slot"]["name"] == *slot, "not in slot {slot}: {text}");
+    entries(guest, &good.iter().map(|image| image.blessed_entry()).collect::<Vec<_>>())
 }
 
 fn entries(guest: &Guest, expected: &[String]) -> anyhow::Result<()> {
@@ -69,13 +185,18 @@ fn entries(guest: &Guest, expected: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn status(guest: &Guest) -> anyhow::Result<serde_json::Value> {
+    serde_json::from_str(&guest.root("slipway-update status --json")?).context("parsing the status")
+}
+
+/// Returns how many bytes the last update fetched.
+fn fetched(guest: &Guest) -> anyhow::Result<u64> {
+    let status = status(guest)?;
+    status["last_update"]["fetched"].as_u64().with_context(|| format!("no figures in {status}"))
+}
+
 fn little_was_fetched(guest: &Guest, image: &Image) -> anyhow::Result<()> {
-    let text = guest.root("slipway-update status --json")?;
-    let status: serde_json::Value = serde_json::from_str(&text).context("parsing the status")?;
-    let number =
-        |key: &str| status.pointer(&format!("/last_update/{key}")).and_then(serde_json::Value::as_u64);
-    let (fetched, payload) =
-        number("fetched").zip(number("payload")).with_context(|| format!("no figures in {text}"))?;
+    let (fetched, payload) = (fetched(guest)?, std::fs::metadata(&image.payload)?.len());
     ensure!(
         0 < fetched && fetched * 100 < payload * FETCHED_MAX,
         "{fetched} of {payload} bytes of version {} were fetched",
