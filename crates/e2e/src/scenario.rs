@@ -69,7 +69,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "bad_versions_are_left_without_a_person",
         acceptance: &["F02", "F10"],
-        boots: 12,
+        boots: 18,
         run: falls::through_updates,
     },
     Scenario {

@@ -46,7 +46,7 @@ enum Deed {
 }
 
 /// Every version goes back to the first one, which then takes the next.
-const ALL: [Bad; 4] = [
+const ALL: [Bad; 7] = [
     Bad {
         what: "a kernel panic at the start",
         change: Change::Arguments("rdinit=/nowhere"),
@@ -78,6 +78,30 @@ const ALL: [Bad; 4] = [
         deed: Deed::RebootEarly,
         stage: "health-failed",
         reason: "e2e-hanging.service",
+    },
+    Bad {
+        what: "a health program that fails",
+        change: Change::Arguments("e2e.sick"),
+        tries: 1,
+        deed: Deed::Nothing,
+        stage: "health-failed",
+        reason: "programs: 50-e2e: running timeout: exit status: 1: the patient is sick",
+    },
+    Bad {
+        what: "Docker that does not start",
+        change: Change::Arguments("e2e.no-docker"),
+        tries: 1,
+        deed: Deed::Nothing,
+        stage: "health-failed",
+        reason: "docker",
+    },
+    Bad {
+        what: "a kernel without the network card's driver",
+        change: Change::Arguments("module_blacklist=virtio_net"),
+        tries: 1,
+        deed: Deed::Nothing,
+        stage: "health-failed",
+        reason: "route: no default route for IPv4",
     },
 ];
 
