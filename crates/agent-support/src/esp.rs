@@ -4,22 +4,30 @@
 //! emergency mode and while jobs hang, and it is unmounted, so clean, as soon as the writing is done.
 //! A second mount shares the first one's superblock, so both see the same files.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use disk_image::Extent;
+use disk_image::fat::{self, RenameError, Volume};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use slots::{Counter, EntryName, TRIES_MAX};
 
 use crate::host::{self, Host};
-use crate::{durable, topology};
+use crate::{durable, tools, topology};
 
 /// Mount point of the ESP in the running system.
 const MOUNT_POINT: &str = "/efi";
 /// Folder of the boot entries, below the ESP's mount point.
 const ENTRIES_DIR: &str = "EFI/Linux";
+/// How long others may need the ESP before it is had alone.
+const ALONE_WAIT: Duration = Duration::from_secs(10);
 /// How long the device of the ESP may take to appear; the initrd waits as long for `/usr`.
 const DEVICE_WAIT: Duration = Duration::from_secs(20);
 
@@ -38,8 +46,12 @@ pub fn write<T>(host: &Host, write: impl FnOnce(&Path) -> anyhow::Result<T>) -> 
     let device = device(host).context("finding the EFI system partition")?;
     let point = PathBuf::from(format!("/run/slipway/esp.{}", std::process::id()));
     fs::create_dir_all(&point).with_context(|| format!("making {}", point.display()))?;
+    if let Err(err) = repair(&device) {
+        // Whatever is wrong with it, the file system may still take what has to be written.
+        eprintln!("warning: repairing {}: {err:#}", device.display());
+    }
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount(&device, &point, "vfat", flags, c"umask=0077")
+    mount_when_free(&device, &point, flags)
         .with_context(|| format!("mounting {} at {}", device.display(), point.display()))?;
     let res = write(&point);
     let unmounted =
@@ -48,6 +60,35 @@ pub fn write<T>(host: &Host, write: impl FnOnce(&Path) -> anyhow::Result<T>) -> 
     unmounted?;
     fs::remove_dir(&point).with_context(|| format!("removing {}", point.display()))?;
     Ok(value)
+}
+
+/// Mounts the ESP; one that another process has for itself is free again at once.
+fn mount_when_free(device: &Path, point: &Path, flags: MountFlags) -> Result<(), Errno> {
+    let start = Instant::now();
+    loop {
+        match mount(device, point, "vfat", flags, c"umask=0077") {
+            Err(Errno::BUSY) if start.elapsed() < ALONE_WAIT => sleep(Duration::from_millis(100)),
+            mounted => return mounted,
+        }
+    }
+}
+
+/// Takes names that a power cut left half made out of the FAT on `device`, unless it is mounted: then whoever
+/// mounted it did that before. The kernel's driver would free clusters of others with them, or turn read-only.
+pub fn repair(device: &Path) -> anyhow::Result<()> {
+    let mut dev = File::open(device).context("opening it")?;
+    let whole = whole(&mut dev)?;
+    if fat::faulty_names(&mut dev, whole)?.is_empty() {
+        return Ok(());
+    }
+    let mut dev = match open_exclusively(device) {
+        Err(err) if err.kind() == ErrorKind::ResourceBusy => return Ok(()),
+        opened => opened.context("opening it for writing")?,
+    };
+    for taken in fat::repair_names(&mut dev, whole)? {
+        eprintln!("{}: a power cut left {taken}: took out the name", device.display());
+    }
+    Ok(())
 }
 
 /// Returns the entries of `product` in the order in which the loader prefers them; other files are left out.
@@ -59,12 +100,79 @@ pub fn entries(esp: &Path, product: &str) -> anyhow::Result<Vec<EntryName>> {
 }
 
 /// Renames a blessed entry so that the boot loader sorts it last: no tries left, `done` tries made.
-pub fn put_last(esp: &Path, entry: &EntryName, done: u32) -> anyhow::Result<EntryName> {
+pub fn put_last(host: &Host, entry: &EntryName, done: u32) -> anyhow::Result<EntryName> {
     let counter = Some(Counter { left: 0, done: Some(done.min(TRIES_MAX)) });
     let last = EntryName { counter, ..entry.clone() };
-    let dir = esp.join(ENTRIES_DIR);
-    durable::rename(&dir.join(entry.to_string()), &dir.join(last.to_string()))?;
+    rename_entry(host, entry, &last)?;
     Ok(last)
+}
+
+/// Renames a boot entry so that a power cut leaves it under a whole name; not to be called while this process
+/// has the ESP mounted. One that has the new name already is fine.
+///
+/// Where that cannot be done, the kernel's file system renames it: its entry can be gone after a cut.
+pub fn rename_entry(host: &Host, from: &EntryName, to: &EntryName) -> anyhow::Result<()> {
+    let (from, to) = (from.to_string(), to.to_string());
+    if host.is_live() {
+        match rename_unmounted(host, &from, &to) {
+            Ok(()) => return Ok(()),
+            Err(err) => eprintln!("warning: renaming {from} in one piece: {err:#}; the kernel renames it"),
+        }
+    }
+    write(host, |esp| {
+        let dir = esp.join(ENTRIES_DIR);
+        durable::rename(&dir.join(&from), &dir.join(&to))
+    })
+}
+
+fn rename_unmounted(host: &Host, from: &str, to: &str) -> anyhow::Result<()> {
+    let device = device(host).context("finding the EFI system partition")?;
+    let mut dev = open_alone(host, &device).with_context(|| format!("opening {}", device.display()))?;
+    let whole = whole(&mut dev)?;
+    match fat::rename_whole(&mut dev, whole, ENTRIES_DIR, from, to) {
+        Err(RenameError::Missing(_)) if has_entry(&mut dev, whole, to)? => Ok(()),
+        renamed => Ok(renamed?),
+    }
+}
+
+fn has_entry(dev: &mut File, whole: Extent, wanted: &str) -> anyhow::Result<bool> {
+    let volume = Volume::read(dev, whole)?;
+    let names = fat::read_folder(dev, &volume, ENTRIES_DIR)?;
+    Ok(names.iter().any(|name| name.shown().eq_ignore_ascii_case(wanted)))
+}
+
+/// Opens the device so that nobody can mount it meanwhile, once nobody has it mounted.
+fn open_alone(host: &Host, device: &Path) -> anyhow::Result<File> {
+    let start = Instant::now();
+    loop {
+        match open_exclusively(device) {
+            Err(err) if err.kind() == ErrorKind::ResourceBusy && start.elapsed() < ALONE_WAIT => {}
+            opened => return Ok(opened?),
+        }
+        // The automount would let go of it by itself only after a while of rest.
+        if is_at_efi(&host.read("/proc/self/mountinfo")?.unwrap_or_default()) {
+            tools::systemctl_stop("efi.mount")?;
+        }
+        sleep(Duration::from_millis(100));
+    }
+}
+
+fn open_exclusively(device: &Path) -> std::io::Result<File> {
+    // A mounted device cannot be opened exclusively, and one that is open so cannot be mounted.
+    let exclusive = OFlags::EXCL.bits().cast_signed();
+    File::options().read(true).write(true).custom_flags(exclusive).open(device)
+}
+
+/// Says whether the ESP itself, not only its automount, is mounted at `/efi`.
+fn is_at_efi(mounts: &str) -> bool {
+    mounts.lines().any(|line| {
+        let is_there = line.split(' ').nth(4) == Some(MOUNT_POINT);
+        is_there && line.split_once(" - ").is_some_and(|(_, rest)| rest.starts_with("vfat "))
+    })
+}
+
+fn whole(dev: &mut File) -> anyhow::Result<Extent> {
+    Ok(Extent { offset: 0, len: dev.seek(SeekFrom::End(0)).context("measuring the device")? })
 }
 
 /// Returns the block device of the ESP: the link of slipway-disk.service, or what the boot loader was read from.

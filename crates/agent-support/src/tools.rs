@@ -53,6 +53,11 @@ pub fn systemctl_reboot() -> anyhow::Result<()> {
     run(Command::new("systemctl").args(["--no-block", "reboot"])).map(drop)
 }
 
+/// Stops a unit and waits until it has stopped.
+pub fn systemctl_stop(unit: &str) -> anyhow::Result<()> {
+    run(Command::new("systemctl").args(["stop", "--", unit])).map(drop)
+}
+
 fn parse_properties(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }
