@@ -6,6 +6,7 @@ mod fallback;
 mod first_boot;
 mod identity;
 mod next;
+mod power_cuts;
 mod reboot;
 mod update;
 mod watchdog;
@@ -57,6 +58,12 @@ pub const ALL: &[Scenario] = &[
         acceptance: &["F01"],
         boots: 3,
         run: update::over_and_back,
+    },
+    Scenario {
+        name: "a_power_cut_at_any_write_leaves_a_machine_that_starts",
+        acceptance: &[],
+        boots: 2,
+        run: power_cuts::first_boot,
     },
     Scenario {
         name: "a_counted_entry_with_a_bad_block_falls_back",

@@ -3,6 +3,7 @@
 mod image;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Context as _;
 
@@ -13,6 +14,9 @@ use crate::judges::Judges;
 use crate::{cargo, command, pipeline};
 
 pub use image::Judged;
+
+/// Power cuts of each recording that are judged outside the long run.
+const SAMPLE_CUTS: &str = "1000";
 
 /// Runs the tier that was asked for, or all of them, and counts.
 pub fn run(ctx: &Ctx, args: &flags::Test) -> anyhow::Result<()> {
@@ -71,8 +75,26 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     checks::run_all(ctx, all)
 }
 
-/// Scenarios in virtual machines, with a second image of a higher version beside the one under test.
+/// Scenarios in virtual machines, with a second image of a higher version beside the one under test. Of the power
+/// cuts in what they record a sample is judged.
 pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Result<Counts> {
+    let seed = Judged::read(&image_dir(ctx, args)?, args.seed)?.seed.to_string();
+    let mut command = e2e(ctx, args)?;
+    command.args(["--sample-cuts", SAMPLE_CUTS, "--seed", &seed]);
+    if let Some(filter) = filter {
+        command.args(["--filter", filter]);
+    }
+    cargo::counted(command, "e2e")
+}
+
+/// The scenarios that record what a machine writes, with every power cut in it.
+pub fn power_cuts(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
+    let mut command = e2e(ctx, args)?;
+    command.args(["--filter", "power_cut"]);
+    cargo::counted(command, "e2e")
+}
+
+fn e2e(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Command> {
     let tree = command::run::tools(ctx, &args.inputs)?;
     let image_dir = image_dir(ctx, args)?;
     let next = next_image(ctx, args)?;
@@ -80,10 +102,7 @@ pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Resul
     let mut command = cargo::command(ctx, &["run", "--quiet", "--locked", "--package", "e2e", "--"]);
     command.arg("--image-dir").arg(&image_dir).arg("--next-image-dir").arg(&next);
     command.arg("--tools").arg(&tree).arg("--work").arg(&work);
-    if let Some(filter) = filter {
-        command.args(["--filter", filter]);
-    }
-    cargo::counted(command, "e2e")
+    Ok(command)
 }
 
 /// Builds the next version, with one more system user and unit.

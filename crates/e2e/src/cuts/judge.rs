@@ -1,0 +1,267 @@
+//! What must be true of a disk after a cut: the partition table reads, and each entry that firmware sees is a
+//! whole version with a name of ours, whose slot verifies to the last block; there is at least one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{Read as _, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use disk_image::fat::{self, Name, Volume};
+use disk_image::{Extent, LogicalBlockSize, PartitionType, Table, Uuid, Window};
+use sha2::{Digest as _, Sha256};
+use slots::EntryName;
+use vm::Sandbox;
+use write_log::cuts::Areas;
+use write_log::{Overlay, Piece, View};
+
+use super::esp_file::EspFile;
+use super::fsck;
+use crate::image::{Image, root_hash};
+
+const BLOCK_SIZE: LogicalBlockSize = LogicalBlockSize::Lb512;
+const ENTRIES: &str = "EFI/Linux";
+/// Bytes at either end of a disk that the partition table has for itself.
+const TABLE_LEN: u64 = 1 << 20;
+
+/// Where things are on the recorded disk.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// Bytes of the disk.
+    pub disk_len: u64,
+    /// Bytes of the image on it, at whose end the table's backup was until the first boot.
+    pub image_len: u64,
+    /// The EFI system partition.
+    pub esp: Extent,
+    /// Both partitions of both slots.
+    pub slots: Vec<Extent>,
+}
+
+impl Layout {
+    /// Reads the layout of a disk that was made from `image`.
+    pub fn read(mut disk: &File, image: &Image) -> anyhow::Result<Self> {
+        let table = Table::read(&mut disk, BLOCK_SIZE).context("reading the table before the recording")?;
+        let of = |kind: PartitionType| -> Vec<Extent> {
+            let is = |partition: &disk_image::Partition| partition.type_guid == kind.guid();
+            table.partitions().into_iter().filter(is).map(|partition| partition.extent).collect()
+        };
+        let esp = *of(PartitionType::Esp).first().context("the disk has no ESP")?;
+        let slots = [of(PartitionType::UsrX86_64), of(PartitionType::UsrVerityX86_64)].concat();
+        let image_len = std::fs::metadata(&image.raw).context("looking at the image")?.len();
+        Ok(Self { disk_len: disk.metadata()?.len(), image_len, esp, slots })
+    }
+
+    /// Returns what cuts are made of: every write to table and ESP steps, slots are read too.
+    pub fn areas(&self) -> Areas {
+        let old_backup = self.image_len - TABLE_LEN.min(self.image_len);
+        let ends = [0..TABLE_LEN, self.disk_len - TABLE_LEN..self.disk_len];
+        Areas {
+            stepped: [&ends[..], &[range(self.esp)]].concat(),
+            judged: std::iter::once(old_backup..self.image_len)
+                .chain(self.slots.iter().copied().map(range))
+                .collect(),
+        }
+    }
+}
+
+/// What is to be said of a disk.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// What `fsck.fat` found that is allowed.
+    pub remarks: Vec<&'static str>,
+    /// Why it fails.
+    pub failure: Option<String>,
+}
+
+/// Judges disks of one recording; what was read once is not read again while it is made of the same writes.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    sandbox: &'a Sandbox,
+    layout: Layout,
+    base: File,
+    log: File,
+    known: BTreeMap<[u8; 32], &'a Image>,
+    esp_file: EspFile,
+    verdicts: HashMap<Vec<Piece>, Verdict>,
+    fscks: HashMap<Vec<Piece>, fsck::Findings>,
+    entries: HashMap<Vec<Piece>, Whole>,
+    slots: HashMap<(String, Vec<Piece>), Option<String>>,
+}
+
+/// An entry's file: which version it is, or why it is none.
+type Whole = Result<(String, String), String>;
+
+impl<'a> Judge<'a> {
+    /// Takes a recording; `work` is a folder for files that foreign programs read.
+    pub fn new(
+        sandbox: &'a Sandbox,
+        work: &Path,
+        layout: Layout,
+        base: File,
+        log: File,
+        images: &[&'a Image],
+    ) -> anyhow::Result<Self> {
+        let mut known = BTreeMap::new();
+        for image in images {
+            let uki =
+                std::fs::read(&image.uki).with_context(|| format!("reading {}", image.uki.display()))?;
+            known.insert(Sha256::digest(&uki).into(), *image);
+        }
+        let esp_file = EspFile::new(work, &base, layout.esp)?;
+        let (verdicts, fscks, entries, slots) =
+            (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Self { sandbox, layout, base, log, known, esp_file, verdicts, fscks, entries, slots })
+    }
+
+    /// Returns where things are.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Returns how many different contents were judged.
+    pub fn n_states(&self) -> usize {
+        self.verdicts.len()
+    }
+
+    /// Judges the disk below `overlay`. An error is one of the host.
+    pub fn judge(&mut self, overlay: &Overlay) -> anyhow::Result<Verdict> {
+        let Areas { stepped, judged } = self.layout.areas();
+        let key: Vec<Piece> =
+            stepped.into_iter().chain(judged).flat_map(|area| overlay.pieces(area)).collect();
+        if let Some(verdict) = self.verdicts.get(&key) {
+            return Ok(verdict.clone());
+        }
+        let findings = self.fsck(overlay)?;
+        let failure = match self.entries_pass(overlay) {
+            Ok(()) => None,
+            Err(error) => Some(format!("{error:#}")),
+        };
+        let failure =
+            failure.into_iter().chain(findings.failure()).reduce(|one, two| format!("{one}; {two}"));
+        let verdict = Verdict { remarks: findings.remarks, failure };
+        self.verdicts.insert(key, verdict.clone());
+        Ok(verdict)
+    }
+
+    fn fsck(&mut self, overlay: &Overlay) -> anyhow::Result<fsck::Findings> {
+        let pieces = overlay.pieces(range(self.layout.esp));
+        if let Some(findings) = self.fscks.get(&pieces) {
+            return Ok(findings.clone());
+        }
+        self.esp_file.show(&pieces, &self.base, &self.log)?;
+        let sandbox = self.sandbox;
+        let findings = self.esp_file.repaired(|file, taken| {
+            let mut findings = fsck::run(sandbox, file)?;
+            findings.remarks.extend((!taken.is_empty()).then_some("names taken out"));
+            Ok(findings)
+        })?;
+        self.fscks.insert(pieces, findings.clone());
+        Ok(findings)
+    }
+
+    fn entries_pass(&mut self, overlay: &Overlay) -> anyhow::Result<()> {
+        let mut disk = self.view(overlay)?;
+        let table = Table::read(&mut disk, BLOCK_SIZE).context("reading the partition table")?;
+        let is_esp = |partition: &disk_image::Partition| partition.type_guid == PartitionType::Esp.guid();
+        let esp = table.partitions().into_iter().find(is_esp).context("the table has no ESP")?.extent;
+        let volume = Volume::read(&mut disk, esp)?;
+        let names = fat::read_folder(&mut disk, &volume, ENTRIES).context("reading EFI/Linux")?;
+        let is_entry = |name: &&Name| !name.is_folder && name.shown().to_ascii_lowercase().ends_with(".efi");
+        let entries: Vec<&Name> = names.iter().filter(is_entry).collect();
+        ensure!(!entries.is_empty(), "no entry in EFI/Linux");
+        for name in entries {
+            let shown = name.shown();
+            self.entry_passes(overlay, &volume, &table, name)
+                .with_context(|| format!("entry `{shown}` ({} bytes)", name.len))?;
+        }
+        Ok(())
+    }
+
+    fn entry_passes(
+        &mut self,
+        overlay: &Overlay,
+        volume: &Volume,
+        table: &Table,
+        name: &Name,
+    ) -> anyhow::Result<()> {
+        let extents = volume.file_extents(&mut self.view(overlay)?, name.first_cluster, name.len)?;
+        let pieces: Vec<Piece> = extents.iter().flat_map(|extent| overlay.pieces(range(*extent))).collect();
+        if !self.entries.contains_key(&pieces) {
+            let whole = self.identify(overlay, &extents);
+            self.entries.insert(pieces.clone(), whole.map_err(|error| format!("{error:#}")));
+        }
+        let (version, hash) = match &self.entries[&pieces] {
+            Ok(whole) => whole.clone(),
+            Err(why) => bail!("{why}"),
+        };
+        let product = self.known.values().next().context("no version is known")?.product.clone();
+        let entry = EntryName::parse(&product, name.shown())?;
+        ensure!(entry.version.to_string() == version, "it is version {version}");
+        match self.slot_fails(overlay, table, &hash)? {
+            Some(why) => bail!("its slot: {why}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns version and root hash of the file that lies at `extents`.
+    fn identify(&self, overlay: &Overlay, extents: &[Extent]) -> anyhow::Result<(String, String)> {
+        let mut bytes = Vec::new();
+        for extent in extents {
+            Window::new(self.view(overlay)?, *extent).read_to_end(&mut bytes)?;
+        }
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        let image = self.known.get(&digest).context("no known version has this SHA-256")?;
+        let uki = uki::validate_uki(&bytes)?;
+        let hash = uki.usrhash().context("no usrhash= on its command line")?;
+        Ok((image.version.to_string(), hash.to_owned()))
+    }
+
+    /// Says why the slot with the root hash does not verify.
+    fn slot_fails(&mut self, overlay: &Overlay, table: &Table, hash: &str) -> anyhow::Result<Option<String>> {
+        let root = root_hash(hash).with_context(|| format!("parsing root hash `{hash}`"))?;
+        let (usr, verity) = slots::part_uuids(&root);
+        let partitions = table.partitions();
+        let find = |uuid| partitions.iter().find(|partition| partition.uuid == Uuid::from_bytes(uuid));
+        let (Some(usr), Some(verity)) = (find(usr.0), find(verity.0)) else {
+            return Ok(Some(format!("no partitions for root hash {hash}")));
+        };
+        let pieces: Vec<Piece> = [usr.extent, verity.extent]
+            .into_iter()
+            .flat_map(|extent| overlay.pieces(range(extent)))
+            .collect();
+        let key = (hash.to_owned(), pieces);
+        if let Some(fails) = self.slots.get(&key) {
+            return Ok(fails.clone());
+        }
+        let data = Window::new(self.view(overlay)?, usr.extent);
+        let tree = Window::new(self.view(overlay)?, verity.extent);
+        let fails = verity::verify(data, tree, &verity::RootHash(root)).err().map(|error| error.to_string());
+        self.slots.insert(key, fails.clone());
+        Ok(fails)
+    }
+
+    fn view<'o>(&self, overlay: &'o Overlay) -> anyhow::Result<View<'o, Shared<'_>, Shared<'_>>> {
+        Ok(View::new(overlay, Shared(&self.base), Shared(&self.log))?)
+    }
+}
+
+/// A file that several views read: each sets the place before it reads.
+#[derive(Debug, Clone, Copy)]
+struct Shared<'a>(&'a File);
+
+impl std::io::Read for Shared<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Seek for Shared<'_> {
+    fn seek(&mut self, pos: SeekFrom) -> std::io::Result<u64> {
+        self.0.seek(pos)
+    }
+}
+
+fn range(extent: Extent) -> Range<u64> {
+    extent.offset..extent.end()
+}

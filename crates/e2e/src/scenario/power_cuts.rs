@@ -1,0 +1,53 @@
+//! Every cut of power while a machine takes a version that was written beside the running one.
+
+use anyhow::ensure;
+
+use crate::cuts;
+use crate::guest::Guest;
+use crate::lab::Lab;
+use crate::offline::Disk;
+
+/// Tries of the counted entry.
+const TRIES: u32 = 3;
+/// Ends when the service has taken the counter off the entry's name.
+const BLESSED: &str = "systemctl start boot-complete.target systemd-bless-boot.service
+                       /usr/lib/systemd/systemd-bless-boot status | grep -qx good";
+
+/// The first boot of the disk and of the counted version in its slot B, blessing, and records on the ESP.
+pub fn first_boot(lab: &Lab) -> anyhow::Result<()> {
+    let next = lab.next_image()?;
+    let guest = lab.editable_guest("one")?;
+    Disk::open(guest.home())?.install(next, &next.counted_entry(TRIES))?;
+    guest.record()?;
+    guest.boot()?;
+    lab.check("the counted version runs and is blessed", || {
+        runs_slot_of(&guest, &next.root_hash)?;
+        guest.settled()?;
+        guest.root(BLESSED).map(drop)
+    })?;
+    guest.root("slipway kernel-args set slipway.e2e=1 && slipway kernel-args clear && sync")?;
+    guest.power_cut();
+    lab.say("recorded");
+    cuts::judge_all(lab, guest.home(), &[&lab.setup.image, next])?;
+    boot_from_last_cut(lab, &guest)
+}
+
+/// The recording's last cut, rebuilt, starts: what was judged is what the machine wrote.
+fn boot_from_last_cut(lab: &Lab, recorded: &Guest) -> anyhow::Result<()> {
+    let next = lab.next_image()?;
+    let guest = lab.bare_guest("rebuilt")?;
+    let last = cuts::count(lab, recorded.home())? - 1;
+    let cut = cuts::rebuild(lab, recorded.home(), last, guest.home())?;
+    lab.say(&format!("rebuilt the disk at {cut:?}"));
+    guest.boot()?;
+    lab.check("a rebuilt disk starts with the version that was blessed", || {
+        runs_slot_of(&guest, &next.root_hash)
+    })
+}
+
+/// Fails when `/usr` is not the one with that root hash.
+fn runs_slot_of(guest: &Guest, root_hash: &str) -> anyhow::Result<()> {
+    let cmdline = guest.sh("cat /proc/cmdline")?;
+    ensure!(cmdline.contains(&format!("usrhash={root_hash}")), "another slot runs: {cmdline}");
+    Ok(())
+}
