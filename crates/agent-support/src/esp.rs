@@ -4,23 +4,25 @@
 //! emergency mode and while jobs hang, and it is unmounted, so clean, as soon as the writing is done.
 //! A second mount shares the first one's superblock, so both see the same files.
 
+mod whole;
+
 use std::fs::{self, File};
-use std::io::{ErrorKind, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use disk_image::Extent;
-use disk_image::fat::{self, RenameError, Volume};
-use rustix::fs::OFlags;
+use disk_image::fat;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use slots::{Counter, EntryName, TRIES_MAX};
 
 use crate::host::{self, Host};
-use crate::{durable, tools, topology};
+use crate::topology;
+use whole::{open_exclusively, whole};
+
+pub use whole::{exchange_files, rename_entry};
 
 /// Mount point of the ESP in the running system.
 const MOUNT_POINT: &str = "/efi";
@@ -103,76 +105,8 @@ pub fn entries(esp: &Path, product: &str) -> anyhow::Result<Vec<EntryName>> {
 pub fn put_last(host: &Host, entry: &EntryName, done: u32) -> anyhow::Result<EntryName> {
     let counter = Some(Counter { left: 0, done: Some(done.min(TRIES_MAX)) });
     let last = EntryName { counter, ..entry.clone() };
-    rename_entry(host, entry, &last)?;
+    rename_entry(host, &entry.to_string(), &last.to_string())?;
     Ok(last)
-}
-
-/// Renames a boot entry so that a power cut leaves it under a whole name; not to be called while this process
-/// has the ESP mounted. One that has the new name already is fine.
-///
-/// Where that cannot be done, the kernel's file system renames it: its entry can be gone after a cut.
-pub fn rename_entry(host: &Host, from: &EntryName, to: &EntryName) -> anyhow::Result<()> {
-    let (from, to) = (from.to_string(), to.to_string());
-    if host.is_live() {
-        match rename_unmounted(host, &from, &to) {
-            Ok(()) => return Ok(()),
-            Err(err) => eprintln!("warning: renaming {from} in one piece: {err:#}; the kernel renames it"),
-        }
-    }
-    write(host, |esp| {
-        let dir = esp.join(ENTRIES_DIR);
-        durable::rename(&dir.join(&from), &dir.join(&to))
-    })
-}
-
-fn rename_unmounted(host: &Host, from: &str, to: &str) -> anyhow::Result<()> {
-    let device = device(host).context("finding the EFI system partition")?;
-    let mut dev = open_alone(host, &device).with_context(|| format!("opening {}", device.display()))?;
-    let whole = whole(&mut dev)?;
-    match fat::rename_whole(&mut dev, whole, ENTRIES_DIR, from, to) {
-        Err(RenameError::Missing(_)) if has_entry(&mut dev, whole, to)? => Ok(()),
-        renamed => Ok(renamed?),
-    }
-}
-
-fn has_entry(dev: &mut File, whole: Extent, wanted: &str) -> anyhow::Result<bool> {
-    let volume = Volume::read(dev, whole)?;
-    let names = fat::read_folder(dev, &volume, ENTRIES_DIR)?;
-    Ok(names.iter().any(|name| name.shown().eq_ignore_ascii_case(wanted)))
-}
-
-/// Opens the device so that nobody can mount it meanwhile, once nobody has it mounted.
-fn open_alone(host: &Host, device: &Path) -> anyhow::Result<File> {
-    let start = Instant::now();
-    loop {
-        match open_exclusively(device) {
-            Err(err) if err.kind() == ErrorKind::ResourceBusy && start.elapsed() < ALONE_WAIT => {}
-            opened => return Ok(opened?),
-        }
-        // The automount would let go of it by itself only after a while of rest.
-        if is_at_efi(&host.read("/proc/self/mountinfo")?.unwrap_or_default()) {
-            tools::systemctl_stop("efi.mount")?;
-        }
-        sleep(Duration::from_millis(100));
-    }
-}
-
-fn open_exclusively(device: &Path) -> std::io::Result<File> {
-    // A mounted device cannot be opened exclusively, and one that is open so cannot be mounted.
-    let exclusive = OFlags::EXCL.bits().cast_signed();
-    File::options().read(true).write(true).custom_flags(exclusive).open(device)
-}
-
-/// Says whether the ESP itself, not only its automount, is mounted at `/efi`.
-fn is_at_efi(mounts: &str) -> bool {
-    mounts.lines().any(|line| {
-        let is_there = line.split(' ').nth(4) == Some(MOUNT_POINT);
-        is_there && line.split_once(" - ").is_some_and(|(_, rest)| rest.starts_with("vfat "))
-    })
-}
-
-fn whole(dev: &mut File) -> anyhow::Result<Extent> {
-    Ok(Extent { offset: 0, len: dev.seek(SeekFrom::End(0)).context("measuring the device")? })
 }
 
 /// Returns the block device of the ESP: the link of slipway-disk.service, or what the boot loader was read from.

@@ -19,7 +19,7 @@ use crate::LogicalBlockSize;
 use crate::device::{Device, Extent, Window};
 
 pub use names::{Name, read_folder};
-pub use rename::{RenameError, rename_whole};
+pub use rename::{RenameError, exchange_whole, rename_whole};
 pub use repair::{Fault, TakenName, faulty_names, repair_names};
 pub use serial::{read_serial, set_serial};
 pub use volume::{CLUSTERS_MAX, Volume, VolumeError};

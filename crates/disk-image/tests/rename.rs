@@ -8,7 +8,7 @@ mod cut_fat;
 mod sparse;
 
 use cut_fat::{BLESSED, COUNTED, ESP, LINUX, OLD, add_empty, name, path, shown, write_at};
-use disk_image::fat::{self, RenameError, rename_whole, repair_names};
+use disk_image::fat::{self, RenameError, exchange_whole, rename_whole, repair_names};
 use sparse::{Sparse, Step};
 
 /// A device with the volume.
@@ -105,6 +105,28 @@ fn a_name_in_two_sectors_is_written_beside_itself() {
 
 fn name_slots(dev: &mut Sparse, shown: &str) -> Vec<u64> {
     name(dev, LINUX, shown).slots
+}
+
+#[test]
+fn exchanged_files_are_whole_after_every_write() {
+    let mut dev = device();
+    let mut now = dev.clone();
+    let content = |dev: &mut Sparse, name: &str| fat::read_file(dev, ESP, &path(name)).unwrap();
+    let (old, new) = (content(&mut dev, OLD), content(&mut dev, COUNTED));
+    dev.steps.clear();
+    exchange_whole(&mut dev, ESP, LINUX, OLD, COUNTED).unwrap();
+    for step in &dev.steps {
+        let Step::Write { offset, bytes } = step else { continue };
+        write_at(&mut now, *offset, bytes);
+        for name in [OLD, COUNTED] {
+            let found = content(&mut now, name);
+            assert!(found == old || found == new, "{name}");
+        }
+    }
+    assert_eq!(dev.steps.last(), Some(&Step::Sync));
+    assert!(content(&mut dev, OLD) == new && content(&mut dev, COUNTED) == old);
+    assert!(matches!(exchange_whole(&mut dev, ESP, LINUX, OLD, "none"), Err(RenameError::Missing(_))));
+    assert_eq!(repair_names(&mut dev, ESP).unwrap(), []);
 }
 
 #[test]

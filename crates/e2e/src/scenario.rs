@@ -84,6 +84,12 @@ pub const ALL: &[Scenario] = &[
         run: fallback::counted_hanging_unit,
     },
     Scenario {
+        name: "a_blessed_entry_that_fails_twice_gives_way_to_another",
+        acceptance: &[],
+        boots: 3,
+        run: fallback::blessed_gives_way,
+    },
+    Scenario {
         name: "a_bad_block_on_the_only_blessed_entry_stays_reachable",
         acceptance: &[],
         boots: 1,

@@ -16,7 +16,8 @@ pub fn run(host: &Host) -> anyhow::Result<()> {
     if blessed == entry {
         return Ok(());
     }
-    esp::rename_entry(host, &entry, &blessed).with_context(|| format!("blessing {entry}"))?;
+    let (from, to) = (entry.to_string(), blessed.to_string());
+    esp::rename_entry(host, &from, &to).with_context(|| format!("blessing {entry}"))?;
     println!("{entry} is blessed: {blessed}");
     Ok(())
 }

@@ -83,6 +83,32 @@ pub fn rename_whole(
     Ok(dev.sync()?)
 }
 
+/// Gives two files in the folder at `path` each other's content, and syncs: the way to replace a file of a fixed
+/// name. A cut leaves each name with one of the two contents, whole, at worst both with the same.
+pub fn exchange_whole(
+    dev: &mut impl Device,
+    extent: Extent,
+    path: &str,
+    one: &str,
+    two: &str,
+) -> Result<(), RenameError> {
+    let volume = Volume::read(dev, extent)?;
+    let folder = find_folder(dev, &volume, path)?;
+    let names = names_at(dev, &volume, folder)?;
+    let mut places = [0; 2];
+    for (place, wanted) in places.iter_mut().zip([one, two]) {
+        let is_it = |name: &&Name| !name.is_folder && name.shown().eq_ignore_ascii_case(wanted);
+        let found = names.iter().find(is_it).ok_or_else(|| RenameError::Missing(wanted.to_owned()))?;
+        *place = *found.slots.last().expect("a name has a slot");
+    }
+    let [mut first, mut second] = [read_slot(dev, places[0])?, read_slot(dev, places[1])?];
+    // Times, clusters and length are those of the content; the attributes are the name's.
+    first[13..32].swap_with_slice(&mut second[13..32]);
+    write_in_sector(dev, places[0], &[first])?;
+    write_in_sector(dev, places[1], &[second])?;
+    Ok(dev.sync()?)
+}
+
 /// Writes the new long name over the old one, if it takes no more slots and all are in one sector.
 fn rename_in_place(dev: &mut impl Device, old: &Name, to: &str) -> Result<bool, RenameError> {
     let (short_at, long_at) = old.slots.split_last().expect("a name has a slot");

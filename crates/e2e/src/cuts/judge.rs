@@ -1,9 +1,10 @@
-//! What must be true of a disk after a cut: the partition table reads, and each entry that firmware sees is a
-//! whole version with a name of ours, whose slot verifies to the last block; there is at least one.
+//! What must be true of a disk after a cut: the partition table reads; each entry that firmware sees is a whole
+//! version with a name of ours, whose slot verifies to the last block, and there is at least one; each copy of
+//! the loader is that of a known version, and there is one where firmware looks by itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::io::{Read as _, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
@@ -22,6 +23,10 @@ use crate::image::{Image, root_hash};
 
 const BLOCK_SIZE: LogicalBlockSize = LogicalBlockSize::Lb512;
 const ENTRIES: &str = "EFI/Linux";
+/// Folders of the loader's copies.
+const LOADERS: [&str; 2] = ["EFI/BOOT", "EFI/systemd"];
+/// The copy that firmware starts where no variable names one.
+const DEFAULT_LOADER: &str = "BOOTX64.EFI";
 /// Bytes at either end of a disk that the partition table has for itself.
 const TABLE_LEN: u64 = 1 << 20;
 
@@ -81,13 +86,18 @@ pub struct Judge<'a> {
     layout: Layout,
     base: File,
     log: File,
-    known: BTreeMap<[u8; 32], &'a Image>,
+    known: BTreeMap<Digest32, &'a Image>,
+    loaders: BTreeSet<Digest32>,
     esp_file: EspFile,
     verdicts: HashMap<Vec<Piece>, Verdict>,
     fscks: HashMap<Vec<Piece>, fsck::Findings>,
     entries: HashMap<Vec<Piece>, Whole>,
+    digests: HashMap<Vec<Piece>, Digest32>,
     slots: HashMap<(String, Vec<Piece>), Option<String>>,
 }
+
+/// A SHA-256.
+type Digest32 = [u8; 32];
 
 /// An entry's file: which version it is, or why it is none.
 type Whole = Result<(String, String), String>;
@@ -102,16 +112,28 @@ impl<'a> Judge<'a> {
         log: File,
         images: &[&'a Image],
     ) -> anyhow::Result<Self> {
-        let mut known = BTreeMap::new();
+        let (mut known, mut loaders) = (BTreeMap::new(), BTreeSet::new());
         for image in images {
+            loaders.extend(loaders_of(image).with_context(|| format!("reading {}", image.raw.display()))?);
             let uki =
                 std::fs::read(&image.uki).with_context(|| format!("reading {}", image.uki.display()))?;
             known.insert(Sha256::digest(&uki).into(), *image);
         }
         let esp_file = EspFile::new(work, &base, layout.esp)?;
-        let (verdicts, fscks, entries, slots) =
-            (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        Ok(Self { sandbox, layout, base, log, known, esp_file, verdicts, fscks, entries, slots })
+        Ok(Self {
+            sandbox,
+            layout,
+            base,
+            log,
+            known,
+            loaders,
+            esp_file,
+            verdicts: HashMap::new(),
+            fscks: HashMap::new(),
+            entries: HashMap::new(),
+            digests: HashMap::new(),
+            slots: HashMap::new(),
+        })
     }
 
     /// Returns where things are.
@@ -133,7 +155,7 @@ impl<'a> Judge<'a> {
             return Ok(verdict.clone());
         }
         let findings = self.fsck(overlay)?;
-        let failure = match self.entries_pass(overlay) {
+        let failure = match self.starts(overlay) {
             Ok(()) => None,
             Err(error) => Some(format!("{error:#}")),
         };
@@ -160,21 +182,36 @@ impl<'a> Judge<'a> {
         Ok(findings)
     }
 
-    fn entries_pass(&mut self, overlay: &Overlay) -> anyhow::Result<()> {
+    fn starts(&mut self, overlay: &Overlay) -> anyhow::Result<()> {
         let mut disk = self.view(overlay)?;
-        let table = Table::read(&mut disk, BLOCK_SIZE).context("reading the partition table")?;
-        let is_esp = |partition: &disk_image::Partition| partition.type_guid == PartitionType::Esp.guid();
-        let esp = table.partitions().into_iter().find(is_esp).context("the table has no ESP")?.extent;
-        let volume = Volume::read(&mut disk, esp)?;
-        let names = fat::read_folder(&mut disk, &volume, ENTRIES).context("reading EFI/Linux")?;
-        let is_entry = |name: &&Name| !name.is_folder && name.shown().to_ascii_lowercase().ends_with(".efi");
-        let entries: Vec<&Name> = names.iter().filter(is_entry).collect();
-        ensure!(!entries.is_empty(), "no entry in EFI/Linux");
-        for name in entries {
+        let (table, volume) = esp_of(&mut disk)?;
+        let entries = programs(&mut disk, &volume, ENTRIES)?;
+        let [default, other] = LOADERS.map(|folder| programs(&mut disk, &volume, folder));
+        let (default, other) = (default?, other?);
+        ensure!(!entries.is_empty(), "no entry in {ENTRIES}");
+        for name in &entries {
             let shown = name.shown();
             self.entry_passes(overlay, &volume, &table, name)
                 .with_context(|| format!("entry `{shown}` ({} bytes)", name.len))?;
         }
+        let is_default = |name: &Name| name.shown().eq_ignore_ascii_case(DEFAULT_LOADER);
+        ensure!(default.iter().any(is_default), "no {DEFAULT_LOADER}");
+        for name in default.iter().chain(&other) {
+            let shown = name.shown();
+            self.loader_passes(overlay, &volume, name)
+                .with_context(|| format!("loader `{shown}` ({} bytes)", name.len))?;
+        }
+        Ok(())
+    }
+
+    fn loader_passes(&mut self, overlay: &Overlay, volume: &Volume, name: &Name) -> anyhow::Result<()> {
+        let extents = volume.file_extents(&mut self.view(overlay)?, name.first_cluster, name.len)?;
+        let pieces: Vec<Piece> = extents.iter().flat_map(|extent| overlay.pieces(range(*extent))).collect();
+        if !self.digests.contains_key(&pieces) {
+            let digest = Sha256::digest(read_extents(&mut self.view(overlay)?, &extents)?).into();
+            self.digests.insert(pieces.clone(), digest);
+        }
+        ensure!(self.loaders.contains(&self.digests[&pieces]), "no known version has this SHA-256");
         Ok(())
     }
 
@@ -206,11 +243,8 @@ impl<'a> Judge<'a> {
 
     /// Returns version and root hash of the file that lies at `extents`.
     fn identify(&self, overlay: &Overlay, extents: &[Extent]) -> anyhow::Result<(String, String)> {
-        let mut bytes = Vec::new();
-        for extent in extents {
-            Window::new(self.view(overlay)?, *extent).read_to_end(&mut bytes)?;
-        }
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        let bytes = read_extents(&mut self.view(overlay)?, extents)?;
+        let digest: Digest32 = Sha256::digest(&bytes).into();
         let image = self.known.get(&digest).context("no known version has this SHA-256")?;
         let uki = uki::validate_uki(&bytes)?;
         let hash = uki.usrhash().context("no usrhash= on its command line")?;
@@ -246,11 +280,48 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// Returns the digests of the loader's copies on the disk image.
+fn loaders_of(image: &Image) -> anyhow::Result<BTreeSet<Digest32>> {
+    let mut disk = File::open(&image.raw)?;
+    let (_, volume) = esp_of(&mut disk)?;
+    let mut digests = BTreeSet::new();
+    for folder in LOADERS {
+        for name in programs(&mut disk, &volume, folder)? {
+            let extents = volume.file_extents(&mut disk, name.first_cluster, name.len)?;
+            digests.insert(Sha256::digest(read_extents(&mut disk, &extents)?).into());
+        }
+    }
+    Ok(digests)
+}
+
+fn esp_of(disk: &mut (impl Read + Seek)) -> anyhow::Result<(Table, Volume)> {
+    let table = Table::read(disk, BLOCK_SIZE).context("reading the partition table")?;
+    let is_esp = |partition: &disk_image::Partition| partition.type_guid == PartitionType::Esp.guid();
+    let esp = table.partitions().into_iter().find(is_esp).context("the table has no ESP")?.extent;
+    let volume = Volume::read(disk, esp)?;
+    Ok((table, volume))
+}
+
+/// Returns what firmware takes for programs in a folder.
+fn programs(disk: &mut (impl Read + Seek), volume: &Volume, folder: &str) -> anyhow::Result<Vec<Name>> {
+    let names = fat::read_folder(disk, volume, folder).with_context(|| format!("reading {folder}"))?;
+    let is_program = |name: &Name| !name.is_folder && name.shown().to_ascii_lowercase().ends_with(".efi");
+    Ok(names.into_iter().filter(is_program).collect())
+}
+
+fn read_extents(disk: &mut (impl Read + Seek), extents: &[Extent]) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for extent in extents {
+        Window::new(&mut *disk, *extent).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
 /// A file that several views read: each sets the place before it reads.
 #[derive(Debug, Clone, Copy)]
 struct Shared<'a>(&'a File);
 
-impl std::io::Read for Shared<'_> {
+impl Read for Shared<'_> {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         self.0.read(buf)
     }

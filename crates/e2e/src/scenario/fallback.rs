@@ -15,6 +15,8 @@ use crate::offline::Disk;
 const TRIES: u32 = 3;
 /// What is left of them then.
 const LAST_TRY: u32 = 1;
+/// Failures in a row after which a blessed entry is put last, if there is another.
+const FAILURES_TO_PUT_LAST: u32 = 2;
 /// Seconds that the start may take before the health checks call it hanging; the product has ten minutes.
 const HEALTH_DEADLINE_SECS: u32 = 150;
 /// For one try to boot, fail, and reset the machine.
@@ -65,6 +67,19 @@ pub fn counted_hanging_unit(lab: &Lab) -> anyhow::Result<()> {
     lab.say("installed the next version, counted, with a hanging unit");
     short_health_wait(&guest);
     falls_back(lab, &guest, next, LAST_TRY, "hanging.service")
+}
+
+/// A blessed entry whose slot does not exist, beside another blessed one.
+pub fn blessed_gives_way(lab: &Lab) -> anyhow::Result<()> {
+    let next = lab.next_image()?;
+    let guest = lab.editable_guest("one")?;
+    let mut disk = Disk::open(guest.home())?;
+    disk.install(next, &next.blessed_entry())?;
+    disk.break_root_hash(next, &next.blessed_entry())?;
+    drop(disk);
+    lab.say("installed the next version, blessed, with a wrong root hash");
+    short_device_wait(&guest);
+    falls_back(lab, &guest, next, FAILURES_TO_PUT_LAST, "")
 }
 
 /// The only blessed entry, with an engine that cannot be read: the machine stays up and can be entered.

@@ -25,6 +25,12 @@ pub fn first_boot(lab: &Lab) -> anyhow::Result<()> {
         guest.settled()?;
         guest.root(BLESSED).map(drop)
     })?;
+    lab.check("blessing again, with /efi in use just before, changes nothing", || {
+        let before = guest.root("ls /efi/EFI/Linux && systemctl is-active efi.mount")?;
+        let after = guest.root("systemctl restart systemd-bless-boot.service && ls /efi/EFI/Linux")?;
+        ensure!(before == format!("{after}\nactive"), "before:\n{before}\nafter:\n{after}");
+        Ok(())
+    })?;
     guest.root("slipway kernel-args set slipway.e2e=1 && slipway kernel-args clear && sync")?;
     guest.power_cut();
     lab.say("recorded");
