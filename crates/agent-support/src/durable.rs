@@ -1,7 +1,7 @@
 //! Files that are whole or absent, also after a power cut.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -24,6 +24,24 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     fs::rename(&partial, path)
         .with_context(|| format!("renaming {} to {}", partial.display(), path.display()))?;
     sync_dir(dir)
+}
+
+/// Writes `from` to `path` like [`write`], with `check` in the place of comparing what reads back.
+pub fn write_checked(
+    path: &Path,
+    from: &mut impl Read,
+    check: impl FnOnce(&mut dyn Read) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let partial = partial_path(path);
+    let copy = |from: &mut _| -> std::io::Result<File> {
+        let mut to = File::create(&partial)?;
+        std::io::copy(from, &mut to)?;
+        to.sync_all()?;
+        File::open(&partial)
+    };
+    let mut back = copy(from).with_context(|| format!("writing {}", partial.display()))?;
+    check(&mut back).with_context(|| format!("reading back {}", partial.display()))?;
+    rename(&partial, path)
 }
 
 /// Renames `from` to `to` in one folder and syncs the folder.

@@ -1,28 +1,26 @@
 //! The EFI system partition: getting at it in any state of the machine, and the boot entries on it.
 //!
-//! Writers mount it privately instead of going through the automount at `/efi`: that works in the initrd, in
+//! Boot entries and the loader are changed without mounting it, by code of ours that no power cut divides.
+//! Writers of records mount it privately instead of going through the automount at `/efi`: that works in the initrd, in
 //! emergency mode and while jobs hang, and it is unmounted, so clean, as soon as the writing is done.
 //! A second mount shares the first one's superblock, so both see the same files.
 
 mod whole;
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use disk_image::fat;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use slots::{Counter, EntryName, TRIES_MAX};
 
 use crate::host::{self, Host};
 use crate::topology;
-use whole::{open_exclusively, whole};
 
-pub use whole::{exchange_files, rename_entry};
+pub use whole::{put_file, remove_files, rename_entry, rename_entry_in_any_way, repair};
 
 /// Mount point of the ESP in the running system.
 const MOUNT_POINT: &str = "/efi";
@@ -75,24 +73,6 @@ fn mount_when_free(device: &Path, point: &Path, flags: MountFlags) -> Result<(),
     }
 }
 
-/// Takes names that a power cut left half made out of the FAT on `device`, unless it is mounted: then whoever
-/// mounted it did that before. The kernel's driver would free clusters of others with them, or turn read-only.
-pub fn repair(device: &Path) -> anyhow::Result<()> {
-    let mut dev = File::open(device).context("opening it")?;
-    let whole = whole(&mut dev)?;
-    if fat::faulty_names(&mut dev, whole)?.is_empty() {
-        return Ok(());
-    }
-    let mut dev = match open_exclusively(device) {
-        Err(err) if err.kind() == ErrorKind::ResourceBusy => return Ok(()),
-        opened => opened.context("opening it for writing")?,
-    };
-    for taken in fat::repair_names(&mut dev, whole)? {
-        eprintln!("{}: a power cut left {taken}: took out the name", device.display());
-    }
-    Ok(())
-}
-
 /// Returns the entries of `product` in the order in which the loader prefers them; other files are left out.
 pub fn entries(esp: &Path, product: &str) -> anyhow::Result<Vec<EntryName>> {
     let names = host::sorted_names(&esp.join(ENTRIES_DIR))?;
@@ -105,7 +85,7 @@ pub fn entries(esp: &Path, product: &str) -> anyhow::Result<Vec<EntryName>> {
 pub fn put_last(host: &Host, entry: &EntryName, done: u32) -> anyhow::Result<EntryName> {
     let counter = Some(Counter { left: 0, done: Some(done.min(TRIES_MAX)) });
     let last = EntryName { counter, ..entry.clone() };
-    rename_entry(host, &entry.to_string(), &last.to_string())?;
+    rename_entry_in_any_way(host, &entry.to_string(), &last.to_string())?;
     Ok(last)
 }
 

@@ -17,7 +17,7 @@ pub fn run(host: &Host) -> anyhow::Result<()> {
         return Ok(());
     }
     let (from, to) = (entry.to_string(), blessed.to_string());
-    esp::rename_entry(host, &from, &to).with_context(|| format!("blessing {entry}"))?;
+    esp::rename_entry_in_any_way(host, &from, &to).with_context(|| format!("blessing {entry}"))?;
     println!("{entry} is blessed: {blessed}");
     Ok(())
 }

@@ -36,14 +36,23 @@ impl EspFile {
         Ok(Self { path, file, esp, shown })
     }
 
-    /// Repairs the names in the file as a machine does before it mounts the ESP, gives `look` the path and the
-    /// names that went, and takes the repair back.
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Repairs the file as a machine does before it mounts the ESP, gives `look` the path and the names that went,
+    /// and takes the repair back.
     pub fn repaired<T>(
         &mut self,
         look: impl FnOnce(&Path, &[TakenName]) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let mut device = Undoable { file: &self.file, before: Vec::new() };
-        let taken = fat::repair_names(&mut device, Extent { offset: 0, len: self.esp.len });
+        let all = Extent { offset: 0, len: self.esp.len };
+        let taken = fat::repair_names(&mut device, all).and_then(|taken| {
+            fat::settle(&mut device, all)?;
+            Ok(taken)
+        });
         let seen = taken.context("repairing the ESP").and_then(|taken| look(&self.path, &taken));
         device.undo().context("taking the repair back")?;
         seen

@@ -173,10 +173,13 @@ impl<'a> Judge<'a> {
         }
         self.esp_file.show(&pieces, &self.base, &self.log)?;
         let sandbox = self.sandbox;
-        let findings = self.esp_file.repaired(|file, taken| {
-            let mut findings = fsck::run(sandbox, file)?;
+        let mut findings = fsck::run(sandbox, self.esp_file.path())?;
+        self.esp_file.repaired(|file, taken| {
             findings.remarks.extend((!taken.is_empty()).then_some("names taken out"));
-            Ok(findings)
+            let after = fsck::run(sandbox, file)?;
+            let left = after.remarks.iter().map(|remark| (*remark).to_owned()).chain(after.wrong);
+            findings.wrong.extend(left.map(|what| format!("after the repair: {what}")));
+            Ok(())
         })?;
         self.fscks.insert(pieces, findings.clone());
         Ok(findings)
