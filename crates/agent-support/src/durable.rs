@@ -12,8 +12,9 @@ pub const PARTIAL_SUFFIX: &str = ".partial";
 /// Writes `bytes` to `path` through a temporary file beside it: write, sync, read back, rename, sync the folder.
 ///
 /// Makes missing folders.
-/// On FAT a rename over an existing file is two changes of the directory, so readers treat a missing or
-/// unreadable record as "not known", never as an error.
+/// On FAT a rename over an existing file is two changes of the directory, so the ESP is written this way only when
+/// nothing else is possible, after a repair: a left-over temporary file, which this truncates, could share its
+/// clusters. Readers treat a missing or unreadable record as "not known", never as an error.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let dir = path.parent().with_context(|| format!("writing {}: it has no folder", path.display()))?;
     fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
@@ -62,6 +63,15 @@ pub fn remove(path: &Path) -> anyhow::Result<bool> {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(err) => Err(err).with_context(|| format!("removing {}", path.display())),
     }
+}
+
+/// Removes `path`, a folder with all that is in it, and syncs its folder; a missing one is fine.
+pub fn remove_all(path: &Path) -> anyhow::Result<()> {
+    if !path.is_dir() {
+        return remove(path).map(drop);
+    }
+    fs::remove_dir_all(path).with_context(|| format!("removing {}", path.display()))?;
+    sync_dir(path.parent().with_context(|| format!("removing {}: it has no folder", path.display()))?)
 }
 
 fn partial_path(path: &Path) -> PathBuf {

@@ -53,9 +53,9 @@ pub fn systemctl_reboot() -> anyhow::Result<()> {
     run(Command::new("systemctl").args(["--no-block", "reboot"])).map(drop)
 }
 
-/// Stops a unit and waits until it has stopped.
-pub fn systemctl_stop(unit: &str) -> anyhow::Result<()> {
-    run(Command::new("systemctl").args(["stop", "--", unit])).map(drop)
+/// Has a unit stopped. Does not wait: the jobs of a start that hangs do not end.
+pub fn systemctl_begin_stop(unit: &str) -> anyhow::Result<()> {
+    run(Command::new("systemctl").args(["stop", "--no-block", "--", unit])).map(drop)
 }
 
 fn parse_properties(text: &str) -> BTreeMap<String, String> {

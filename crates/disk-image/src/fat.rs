@@ -25,7 +25,7 @@ pub use names::{Name, read_folder};
 pub use rename::{ChangeError, put_whole, remove_whole, rename_whole};
 pub use repair::{Fault, TakenName, faulty_names, repair_names};
 pub use serial::{read_serial, set_serial};
-pub use store::{Stored, store};
+pub use store::{Stored, make_folders, store};
 pub use tables::{Settled, is_settled, settle};
 pub use volume::{CLUSTERS_MAX, Volume, VolumeError};
 

@@ -216,6 +216,9 @@ fn fsck_takes_files_that_were_put_replaced_and_removed() {
         fat::put_whole(&mut dev, ESP, LINUX, name, &stored).unwrap();
         check_fat(&mut dev, ESP, &path("fat"));
     }
+    fat::make_folders(&mut dev, ESP, "slipway/failures").unwrap();
+    check_fat(&mut dev, ESP, &path("fat"));
+    fat::remove_whole(&mut dev, ESP, "", &["slipway"]).unwrap();
     fat::remove_whole(&mut dev, ESP, LINUX, &[COUNTED]).unwrap();
     check_fat(&mut dev, ESP, &path("fat"));
 }

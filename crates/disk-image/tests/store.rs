@@ -227,6 +227,37 @@ fn folders_are_not_replaced() {
     let put = |dev: &mut Sparse, name: &str| put_whole(dev, ESP, "EFI", name, &stored).unwrap_err();
     assert!(matches!(put(&mut dev, "Linux"), ChangeError::Exists(_)));
     assert!(matches!(put(&mut dev, "a/b"), ChangeError::Name(_)));
-    remove_whole(&mut dev, ESP, "EFI", &["Linux"]).unwrap();
-    assert_eq!(shown(&mut dev, "EFI"), ["Linux"]);
+}
+
+#[test]
+fn a_folder_is_whole_as_soon_as_it_has_a_name() {
+    let make = |dev: &mut Sparse| fat::make_folders(dev, ESP, "slipway/tries/0.2.0/deep").unwrap();
+    at_each_cut(&device(), make, |now| assert_eq!(shown(now, ""), ["EFI", "slipway"]));
+    let mut dev = device();
+    make(&mut dev);
+    let after = dev.clone();
+    make(&mut dev);
+    assert!(dev.has_bytes_of(&after));
+    let stored = store(&mut dev, ESP, &mut &b"x"[..], 1).unwrap();
+    put_whole(&mut dev, ESP, "slipway/tries/0.2.0/deep", "1.json", &stored).unwrap();
+    assert_eq!(fat::read_file(&mut dev, ESP, "slipway/tries/0.2.0/deep/1.json").unwrap(), b"x");
+    assert!(fat::make_folders(&mut dev, ESP, "slipway/tries/0.1.1/1/x").is_err());
+}
+
+#[test]
+fn a_folder_goes_with_all_that_is_in_it() {
+    let remove = |dev: &mut Sparse| remove_whole(dev, ESP, "slipway", &["tries"]).unwrap();
+    at_each_cut(&device(), remove, |now| {
+        let names = shown(now, "slipway");
+        if !names.is_empty() {
+            assert_eq!(
+                fat::read_file(now, ESP, &format!("{}/1", cut_fat::RECORD)).unwrap(),
+                b"stage=initrd\n"
+            );
+        }
+    });
+    let mut dev = device();
+    remove(&mut dev);
+    assert!(shown(&mut dev, "slipway").is_empty());
+    remove_whole(&mut dev, ESP, "slipway/tries", &["0.1.1"]).unwrap();
 }

@@ -3,6 +3,7 @@
 //! A scenario records with [`Guest::record`](crate::guest::Guest::record), ends the machine, and calls
 //! [`judge_all`]. What must hold at a cut is in `judge.rs`.
 
+mod boots;
 mod esp_file;
 mod fsck;
 mod judge;
@@ -21,6 +22,8 @@ use crate::image::Image;
 use crate::lab::Lab;
 
 use judge::{Judge, Layout};
+
+pub use boots::start_some;
 
 /// Failed cuts that are told one by one; the others are counted.
 const TOLD_MAX: usize = 20;
@@ -50,13 +53,15 @@ pub struct Summary {
     pub states: usize,
     /// How often `fsck.fat` had something to say that is allowed, by what.
     pub remarks: BTreeMap<&'static str, u64>,
+    /// What the disks looked like, in the order in which that was seen first, with the numbers of the cuts.
+    pub pictures: Vec<(String, Vec<u64>)>,
     /// Cuts that failed, with why.
     pub failures: Vec<String>,
 }
 
 /// Judges the recording in the machine's folder: each visible entry has to be one of `images`, whole.
 /// Prints the counts; fails with the cuts that failed.
-pub fn judge_all(lab: &Lab, home: &Home, images: &[&Image]) -> anyhow::Result<()> {
+pub fn judge_all(lab: &Lab, home: &Home, images: &[&Image]) -> anyhow::Result<Summary> {
     let start = Instant::now();
     let (seed, choice) = (lab.setup.seed, lab.setup.cuts);
     let (mut judge, log) = open(lab, home, images)?;
@@ -73,6 +78,10 @@ pub fn judge_all(lab: &Lab, home: &Home, images: &[&Image]) -> anyhow::Result<()
         let verdict = judge.judge(overlay).with_context(|| format!("judging {}", told(&cut)))?;
         for remark in &verdict.remarks {
             *summary.remarks.entry(remark).or_default() += 1;
+        }
+        match summary.pictures.iter_mut().find(|(picture, _)| *picture == verdict.picture) {
+            Some((_, numbers)) => numbers.push(cut.number),
+            None => summary.pictures.push((verdict.picture, vec![cut.number])),
         }
         summary.failures.extend(verdict.failure.iter().map(|why| format!("{}: {why}", told(&cut))));
         anyhow::Ok(())
@@ -92,7 +101,7 @@ pub fn judge_all(lab: &Lab, home: &Home, images: &[&Image]) -> anyhow::Result<()
     let told: Vec<&str> = summary.failures.iter().take(TOLD_MAX).map(String::as_str).collect();
     let n_failed = summary.failures.len();
     ensure!(n_failed == 0, "{n_failed} of {} cuts failed, such as:\n{}", summary.judged, told.join("\n"));
-    Ok(())
+    Ok(summary)
 }
 
 /// Returns how many cuts the recording in the machine's folder has.

@@ -66,6 +66,12 @@ pub const ALL: &[Scenario] = &[
         run: power_cuts::first_boot,
     },
     Scenario {
+        name: "a_power_cut_at_any_write_of_an_update_leaves_a_machine_that_starts",
+        acceptance: &["F03"],
+        boots: 3,
+        run: power_cuts::update,
+    },
+    Scenario {
         name: "a_counted_entry_with_a_bad_block_falls_back",
         acceptance: &[],
         boots: 3,

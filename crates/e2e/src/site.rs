@@ -10,6 +10,7 @@ use file_server::Server;
 use payload::channel::Channel;
 use payload::{ENVELOPE_MAX, Envelope, Kind, SecretKey, seal};
 
+use crate::guest::Guest;
 use crate::image::Image;
 use crate::lab::Lab;
 
@@ -42,6 +43,15 @@ impl Site {
     /// Returns its base URL, as the guest reaches it.
     pub fn url(&self) -> String {
         format!("http://{HOST}:{}", self.server.address().port())
+    }
+
+    /// Makes the machine ask this server, and often.
+    pub fn tell(&self, guest: &Guest) -> anyhow::Result<()> {
+        // No time server answers here, and the agent would wait five minutes for one.
+        guest.root("mkdir -p /run/systemd/timesync; touch /run/systemd/timesync/synchronized")?;
+        let settings = "printf 'SERVER=%s\\nPOLL_INTERVAL=10s\\n'";
+        let file = "/etc/slipway/update.conf";
+        guest.root(&format!("mkdir -p /etc/slipway; {settings} {} > {file}", self.url())).map(drop)
     }
 
     /// Offers `image` as the `sequence`-th file of the channel.

@@ -49,20 +49,19 @@ pub fn handle(
         }
         return Ok(fallback::decide(nothing, event));
     }
-    let (decision, entry) = esp::write(host, |esp| {
-        let entries = esp::entries(esp, &boot.entry.product)?;
-        let base = esp.join(failures::FAILURES_DIR);
-        let before = failures::load(&base, &boot.version());
-        let other_blessed = boot::other_blessed(&entries, boot);
-        let situation = Situation { kind: boot.kind, failures: before.count, other_blessed };
-        let decision = fallback::decide(situation, event);
-        if let Some(count) = decision.failures() {
-            let mut now = before;
-            now.add(count, Failure { reason: reason.to_owned(), time: boot::now() });
-            failures::store(&base, &boot.version(), &now).context("counting this failure")?;
-        }
-        Ok((decision, boot::find_entry(&entries, boot).cloned()))
+    let (entries, before) = esp::visit(host, |esp| {
+        let before = failures::load(&esp.join(failures::FAILURES_DIR), &boot.version());
+        Ok((esp::entries(esp, &boot.entry.product)?, before))
     })?;
+    let other_blessed = boot::other_blessed(&entries, boot);
+    let situation = Situation { kind: boot.kind, failures: before.count, other_blessed };
+    let decision = fallback::decide(situation, event);
+    if let Some(count) = decision.failures() {
+        let mut now = before;
+        now.add(count, Failure { reason: reason.to_owned(), time: boot::now() });
+        failures::store(host, &boot.version(), &now).context("counting this failure")?;
+    }
+    let entry = boot::find_entry(&entries, boot).cloned();
     if let Decision::PutLastAndReboot { failures } | Decision::PutLastAndStay { failures } = decision {
         let entry = entry.context("putting this boot's entry last: it is not on the ESP")?;
         put_last(host, &entry, failures)?;

@@ -173,10 +173,7 @@ pub fn write_entry(
     let entry = EntryName::counted(product, version.clone(), TRIES);
     let write = || {
         // What earlier tries of the version left says nothing of these.
-        let (tries, version) = (tries::TRIES_DIR, version.to_string());
-        if esp::read(host, |esp| tries::versions(&esp.join(tries)))?.contains(&version) {
-            esp::write(host, |esp| tries::clear(&esp.join(tries), &version))?;
-        }
+        tries::clear_on_esp(host, &version.to_string())?;
         let mut from = File::open(uki).with_context(|| format!("opening {}", uki.display()))?;
         esp::put_file(host, entries::ENTRIES_DIR, &entry.to_string(), &mut from, |back| {
             let found = sha256_of(back)?;

@@ -62,6 +62,39 @@ pub fn put_file(
     Ok(fat::put_whole(&mut dev, whole, folder, name, &stored)?)
 }
 
+/// Writes a small file below the ESP's root, and the folders on the way; a power cut leaves the old one or the new
+/// one. Where somebody holds the ESP mounted, the kernel writes it, and a cut can leave none.
+pub fn put_record(host: &Host, folder: &str, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let by_kernel = || write(host, |esp| durable::write(&esp.join(folder).join(name), bytes));
+    if !host.is_live() {
+        return by_kernel();
+    }
+    let put = || -> anyhow::Result<()> {
+        let len = u32::try_from(bytes.len()).context("it is larger than FAT stores")?;
+        let (mut dev, whole) = alone(host)?;
+        fat::make_folders(&mut dev, whole, folder)?;
+        let stored = fat::store(&mut dev, whole, &mut &*bytes, len)?;
+        Ok(fat::put_whole(&mut dev, whole, folder, name, &stored)?)
+    };
+    put().or_else(|err| {
+        eprintln!("warning: writing {folder}/{name} in one piece: {err:#}; the kernel writes it");
+        by_kernel()
+    })
+}
+
+/// Removes a file, or a folder with all that is in it; a missing one is fine. Where somebody holds the ESP
+/// mounted, the kernel removes it.
+pub fn remove_record(host: &Host, folder: &str, name: &str) -> anyhow::Result<()> {
+    let by_kernel = || write(host, |esp| durable::remove_all(&esp.join(folder).join(name)));
+    if !host.is_live() {
+        return by_kernel();
+    }
+    remove_files(host, folder, &[name.to_owned()]).or_else(|err| {
+        eprintln!("warning: removing {folder}/{name} in one piece: {err:#}; the kernel removes it");
+        by_kernel()
+    })
+}
+
 /// Removes files from a folder of the ESP; missing ones are fine. A power cut leaves each whole or gone.
 pub fn remove_files(host: &Host, folder: &str, names: &[String]) -> anyhow::Result<()> {
     if !host.is_live() {
@@ -125,7 +158,7 @@ fn open_alone(host: &Host, device: &Path) -> anyhow::Result<File> {
         }
         // The automount would let go of it by itself only after a while of rest.
         if is_at_efi(&host.read("/proc/self/mountinfo")?.unwrap_or_default()) {
-            tools::systemctl_stop("efi.mount")?;
+            tools::systemctl_begin_stop("efi.mount")?;
         }
         sleep(Duration::from_millis(100));
     }
@@ -211,6 +244,18 @@ mod tests {
         assert_eq!(now(), "new");
         remove_files(&tree.host, "EFI/BOOT", &["none".to_owned(), "BOOTX64.EFI".to_owned()]).unwrap();
         assert_eq!(tree.host.list("/efi/EFI/BOOT").unwrap(), ["BOOTX64.EFI.partial"; 0]);
+    }
+
+    #[test]
+    fn records_come_with_their_folders_and_go_with_them() {
+        let tree = Tree::new();
+        put_record(&tree.host, "slipway/tries/1.0.0", "1.json", b"one").unwrap();
+        put_record(&tree.host, "slipway/tries/1.0.0", "1.json", b"two").unwrap();
+        assert_eq!(tree.host.read("/efi/slipway/tries/1.0.0/1.json").unwrap().unwrap(), "two");
+        for _ in 0..2 {
+            remove_record(&tree.host, "slipway/tries", "1.0.0").unwrap();
+            assert_eq!(tree.host.list("/efi/slipway/tries").unwrap(), [""; 0]);
+        }
     }
 
     #[test]

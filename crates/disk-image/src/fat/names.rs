@@ -16,6 +16,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use super::slots::FOLDER;
 use super::volume::{Volume, VolumeError};
 
 /// Bytes of a slot.
@@ -26,7 +27,6 @@ pub(super) const DELETED: u8 = 0xe5;
 pub(super) const SLOTS_MAX: u32 = 1 << 16;
 pub(super) const LONG_NAME: u8 = 0x0f;
 const VOLUME_LABEL: u8 = 0x08;
-const FOLDER: u8 = 0x10;
 /// A slot with this bit in its number is the last part of a long name, and comes first.
 pub(super) const LAST_PART: u8 = 0x40;
 /// Parts of a long name of 255 characters.

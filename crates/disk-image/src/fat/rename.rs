@@ -132,8 +132,8 @@ pub fn put_whole(
     Ok(dev.sync()?)
 }
 
-/// Removes files in the folder at `path`, and syncs; missing ones are fine. A cut leaves a name with its whole
-/// file, or none. Clusters that another name has too stay.
+/// Removes files, and folders with all that is in them, from the folder at `path`, and syncs; missing ones are
+/// fine. A cut leaves a name with all that it had, or none. Clusters that another name has too stay.
 pub fn remove_whole(
     dev: &mut impl Device,
     extent: Extent,
@@ -141,11 +141,12 @@ pub fn remove_whole(
     names: &[&str],
 ) -> Result<(), ChangeError> {
     let volume = Volume::read(dev, extent)?;
-    let folder = find_folder(dev, &volume, path)?;
-    let there = names_at(dev, &volume, folder)?;
-    let is_it = |name: &&Name| {
-        !name.is_folder && names.iter().any(|wanted| name.shown().eq_ignore_ascii_case(wanted))
+    let folder = match find_folder(dev, &volume, path) {
+        Err(VolumeError::NoFolder(_)) => return Ok(()),
+        found => found?,
     };
+    let there = names_at(dev, &volume, folder)?;
+    let is_it = |name: &&Name| names.iter().any(|wanted| name.shown().eq_ignore_ascii_case(wanted));
     for name in there.iter().filter(is_it) {
         take_out(dev, name)?;
     }
@@ -171,7 +172,7 @@ fn rename_in_place(dev: &mut impl Device, old: &Name, to: &str) -> Result<bool, 
     Ok(true)
 }
 
-fn find<'a>(names: &'a [Name], wanted: &str) -> Option<&'a Name> {
+pub(super) fn find<'a>(names: &'a [Name], wanted: &str) -> Option<&'a Name> {
     names.iter().find(|name| name.shown().eq_ignore_ascii_case(wanted) || name.short == wanted)
 }
 

@@ -17,6 +17,8 @@ const NAME_MAX: usize = 255;
 pub(super) const CONTENT: std::ops::Range<usize> = 13..32;
 /// Attribute of a plain file that was written.
 const ARCHIVE: u8 = 0x20;
+/// Attribute of a folder.
+pub(super) const FOLDER: u8 = 0x10;
 /// 1980-01-01, the first day that FAT can say: nothing of ours asks a file on the ESP for its time.
 const FIRST_DAY: u16 = 0x21;
 

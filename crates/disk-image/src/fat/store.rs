@@ -1,8 +1,10 @@
-//! Puts a file's bytes on a FAT32 that nobody has mounted, before it has a name: a cut leaves lost clusters.
+//! Puts files and folders on a FAT32 that nobody has mounted, before they have a name: a cut leaves lost clusters.
 
 use std::io::{Read, SeekFrom};
 
-use super::rename::ChangeError;
+use super::names::{Name, SLOT, names_at};
+use super::rename::{ChangeError, find};
+use super::slots::{FOLDER, check_name, file_slot, room, slots_for, write_into};
 use super::tables::{Table, write_all};
 use super::volume::Volume;
 use crate::device::{Device, Extent};
@@ -29,17 +31,11 @@ pub fn store(
     len: u32,
 ) -> Result<Stored, ChangeError> {
     let volume = Volume::read(dev, extent)?;
-    let mut table = Table::read(dev, &volume)?;
-    let wanted = u64::from(len).div_ceil(volume.cluster_len());
-    let free = table.free_clusters();
-    let n_free = u64::try_from(free.len()).expect("at most CLUSTERS_MAX");
-    if n_free < wanted {
-        return Err(ChangeError::NoSpace { wanted, free: n_free });
-    }
-    let clusters = &free[..usize::try_from(wanted).expect("at most CLUSTERS_MAX")];
+    let table = Table::read(dev, &volume)?;
+    let clusters = free(&table, u64::from(len).div_ceil(volume.cluster_len()))?;
     let mut buffer = vec![0; CHUNK];
     let mut left = u64::from(len);
-    for (start, n_bytes) in runs(&volume, clusters) {
+    for (start, n_bytes) in runs(&volume, &clusters) {
         dev.seek(SeekFrom::Start(start))?;
         let mut done = 0;
         while done < n_bytes {
@@ -53,13 +49,79 @@ pub fn store(
             done += u64::try_from(n).expect("at most CHUNK");
         }
     }
-    dev.sync()?;
-    table.link(clusters);
-    let patches = table.patches(dev, &volume)?;
-    write_all(dev, &patches)?;
-    dev.sync()?;
+    link(dev, &volume, table, &clusters)?;
     let first_cluster = clusters.first().copied().unwrap_or(0);
     Ok(Stored { first_cluster, len, extents: volume.file_extents(dev, first_cluster, len)? })
+}
+
+/// Makes the folders on the way `path` that are missing, each whole before it has its name.
+pub fn make_folders(dev: &mut impl Device, extent: Extent, path: &str) -> Result<(), ChangeError> {
+    let volume = Volume::read(dev, extent)?;
+    let mut parent = volume.root;
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        let names = names_at(dev, &volume, parent)?;
+        parent = match find(&names, part) {
+            Some(found) if found.is_folder => found.first_cluster,
+            Some(_) => return Err(ChangeError::Exists(part.to_owned())),
+            None => make_folder(dev, &volume, parent, &names, part)?,
+        };
+    }
+    Ok(())
+}
+
+/// Makes a folder and returns its cluster.
+fn make_folder(
+    dev: &mut impl Device,
+    volume: &Volume,
+    parent: u32,
+    names: &[Name],
+    name: &str,
+) -> Result<u32, ChangeError> {
+    check_name(name)?;
+    let table = Table::read(dev, volume)?;
+    let clusters = free(&table, 1)?;
+    let slot = |first: u32| {
+        let mut slot = file_slot(first, 0);
+        slot[11] = FOLDER;
+        slot
+    };
+    // The root folder has no number here.
+    let above = if parent == volume.root { 0 } else { parent };
+    let dots = [(&b".          "[..], clusters[0]), (b"..         ", above)].map(|(dots, first)| {
+        let mut slot = slot(first);
+        slot[..11].copy_from_slice(dots);
+        slot
+    });
+    let mut bytes = dots.concat();
+    bytes.resize(usize::try_from(volume.cluster_len()).expect("at most 512 KiB"), 0);
+    let slots: Vec<[u8; SLOT]> = slots_for(slot(clusters[0]), names, name)?;
+    let room = room(dev, volume, parent, slots.len(), &[])?;
+    dev.seek(SeekFrom::Start(volume.cluster_at(clusters[0])))?;
+    dev.write_all(&bytes)?;
+    link(dev, volume, table, &clusters)?;
+    write_into(dev, &room, &slots)?;
+    dev.sync()?;
+    Ok(clusters[0])
+}
+
+/// Returns as many free clusters.
+fn free(table: &Table, wanted: u64) -> Result<Vec<u32>, ChangeError> {
+    let mut clusters = table.free_clusters();
+    let free = u64::try_from(clusters.len()).expect("at most CLUSTERS_MAX");
+    if free < wanted {
+        return Err(ChangeError::NoSpace { wanted, free });
+    }
+    clusters.truncate(usize::try_from(wanted).expect("at most CLUSTERS_MAX"));
+    Ok(clusters)
+}
+
+/// Makes what was written to `clusters` durable, and then a chain of them.
+fn link(dev: &mut impl Device, volume: &Volume, mut table: Table, clusters: &[u32]) -> std::io::Result<()> {
+    dev.sync()?;
+    table.link(clusters);
+    let patches = table.patches(dev, volume)?;
+    write_all(dev, &patches)?;
+    dev.sync()
 }
 
 /// Returns start and length in bytes of what lies in a row.

@@ -18,10 +18,13 @@ const WORDS: [&str; 8] = [
     "/esp: ",
 ];
 
+/// The remark about clusters that no name has.
+pub const LOST: &str = "lost clusters";
+
 /// What is allowed, by the start of its line, with the name under which it is counted.
 const ALLOWED: [(&str, &str); 5] = [
     ("Dirty bit is set.", "dirty bit"),
-    ("Reclaimed ", "lost clusters"),
+    ("Reclaimed ", LOST),
     ("Free cluster summary ", "free count"),
     // Tables are written one after the other, and everybody reads the first.
     ("FATs differ but appear to be intact.", "second table behind"),

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use slots::EntryName;
 use vm::Sandbox;
 use write_log::cuts::Areas;
-use write_log::{Overlay, Piece, View};
+use write_log::{Overlay, Piece, Source, View};
 
 use super::esp_file::EspFile;
 use super::fsck;
@@ -27,6 +27,8 @@ const ENTRIES: &str = "EFI/Linux";
 const LOADERS: [&str; 2] = ["EFI/BOOT", "EFI/systemd"];
 /// The copy that firmware starts where no variable names one.
 const DEFAULT_LOADER: &str = "BOOTX64.EFI";
+/// How a picture begins whose partition table has no valid primary copy.
+pub const BACKUP_ONLY: &str = "no primary table: ";
 /// Bytes at either end of a disk that the partition table has for itself.
 const TABLE_LEN: u64 = 1 << 20;
 
@@ -75,6 +77,8 @@ impl Layout {
 pub struct Verdict {
     /// What `fsck.fat` found that is allowed.
     pub remarks: Vec<&'static str>,
+    /// What the disk looks like, in a line: cuts of one phase look alike.
+    pub picture: String,
     /// Why it fails.
     pub failure: Option<String>,
 }
@@ -89,7 +93,7 @@ pub struct Judge<'a> {
     known: BTreeMap<Digest32, &'a Image>,
     loaders: BTreeSet<Digest32>,
     esp_file: EspFile,
-    verdicts: HashMap<Vec<Piece>, Verdict>,
+    verdicts: HashMap<Digest32, Verdict>,
     fscks: HashMap<Vec<Piece>, fsck::Findings>,
     entries: HashMap<Vec<Piece>, Whole>,
     digests: HashMap<Vec<Piece>, Digest32>,
@@ -112,9 +116,11 @@ impl<'a> Judge<'a> {
         log: File,
         images: &[&'a Image],
     ) -> anyhow::Result<Self> {
-        let (mut known, mut loaders) = (BTreeMap::new(), BTreeSet::new());
+        let mut known = BTreeMap::new();
+        let mut loaders = loaders_of(&base).context("reading the disk before the recording")?;
         for image in images {
-            loaders.extend(loaders_of(image).with_context(|| format!("reading {}", image.raw.display()))?);
+            let raw = File::open(&image.raw).with_context(|| format!("opening {}", image.raw.display()))?;
+            loaders.extend(loaders_of(&raw).with_context(|| format!("reading {}", image.raw.display()))?);
             let uki =
                 std::fs::read(&image.uki).with_context(|| format!("reading {}", image.uki.display()))?;
             known.insert(Sha256::digest(&uki).into(), *image);
@@ -149,19 +155,21 @@ impl<'a> Judge<'a> {
     /// Judges the disk below `overlay`. An error is one of the host.
     pub fn judge(&mut self, overlay: &Overlay) -> anyhow::Result<Verdict> {
         let Areas { stepped, judged } = self.layout.areas();
-        let key: Vec<Piece> =
-            stepped.into_iter().chain(judged).flat_map(|area| overlay.pieces(area)).collect();
+        let key = digest(stepped.into_iter().chain(judged).flat_map(|area| overlay.pieces(area)));
         if let Some(verdict) = self.verdicts.get(&key) {
             return Ok(verdict.clone());
         }
         let findings = self.fsck(overlay)?;
-        let failure = match self.starts(overlay) {
-            Ok(()) => None,
-            Err(error) => Some(format!("{error:#}")),
+        let (mut picture, failure) = match self.starts(overlay) {
+            Ok(picture) => (picture, None),
+            Err(error) => (String::new(), Some(format!("{error:#}"))),
         };
+        if findings.remarks.contains(&fsck::LOST) {
+            picture.push_str(", lost clusters");
+        }
         let failure =
             failure.into_iter().chain(findings.failure()).reduce(|one, two| format!("{one}; {two}"));
-        let verdict = Verdict { remarks: findings.remarks, failure };
+        let verdict = Verdict { remarks: findings.remarks, picture, failure };
         self.verdicts.insert(key, verdict.clone());
         Ok(verdict)
     }
@@ -185,7 +193,8 @@ impl<'a> Judge<'a> {
         Ok(findings)
     }
 
-    fn starts(&mut self, overlay: &Overlay) -> anyhow::Result<()> {
+    /// Fails if anything is missing of what a start needs, or not whole. Returns the picture.
+    fn starts(&mut self, overlay: &Overlay) -> anyhow::Result<String> {
         let mut disk = self.view(overlay)?;
         let (table, volume) = esp_of(&mut disk)?;
         let entries = programs(&mut disk, &volume, ENTRIES)?;
@@ -204,7 +213,9 @@ impl<'a> Judge<'a> {
             self.loader_passes(overlay, &volume, name)
                 .with_context(|| format!("loader `{shown}` ({} bytes)", name.len))?;
         }
-        Ok(())
+        let is_written = |extent: &Extent| overlay.pieces(range(*extent)).len() > 1;
+        let n_written = self.layout.slots.iter().filter(|extent| is_written(extent)).count();
+        Ok(picture(&table, &entries, default.iter().chain(&other), n_written))
     }
 
     fn loader_passes(&mut self, overlay: &Overlay, volume: &Volume, name: &Name) -> anyhow::Result<()> {
@@ -283,9 +294,8 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Returns the digests of the loader's copies on the disk image.
-fn loaders_of(image: &Image) -> anyhow::Result<BTreeSet<Digest32>> {
-    let mut disk = File::open(&image.raw)?;
+/// Returns the digests of the loader's copies on a disk.
+fn loaders_of(mut disk: &File) -> anyhow::Result<BTreeSet<Digest32>> {
     let (_, volume) = esp_of(&mut disk)?;
     let mut digests = BTreeSet::new();
     for folder in LOADERS {
@@ -295,6 +305,41 @@ fn loaders_of(image: &Image) -> anyhow::Result<BTreeSet<Digest32>> {
         }
     }
     Ok(digests)
+}
+
+/// Tells what changes in the course of an update.
+fn picture<'a>(
+    table: &Table,
+    entries: &[Name],
+    loaders: impl Iterator<Item = &'a Name>,
+    n_written: usize,
+) -> String {
+    let is_usr = |partition: &disk_image::Partition| partition.type_guid == PartitionType::UsrX86_64.guid();
+    let labels: Vec<_> = table.partitions().into_iter().filter(is_usr).map(|usr| usr.label).collect();
+    let names: Vec<_> = entries.iter().map(Name::shown).collect();
+    // Clusters tell a loader from the one that was there before.
+    let clusters: Vec<_> = loaders.map(|name| name.first_cluster.to_string()).collect();
+    let table = match table.source() {
+        disk_image::Source::Backup => BACKUP_ONLY,
+        disk_image::Source::Primary | disk_image::Source::PrimaryOnly | disk_image::Source::Plan => "",
+    };
+    format!(
+        "{table}{} | {} | {n_written} partitions of slots written | loaders at {}",
+        labels.join(" "),
+        names.join(" "),
+        clusters.join(" ")
+    )
+}
+
+/// Returns a hash in place of many pieces: a slot that is being written has thousands.
+fn digest(pieces: impl Iterator<Item = Piece>) -> Digest32 {
+    let mut hasher = Sha256::new();
+    for Piece { offset, len, source } in pieces {
+        // No log has a byte at its very end.
+        let source = if let Source::Log(at) = source { at } else { u64::MAX };
+        [offset, len, source].iter().for_each(|field| hasher.update(field.to_le_bytes()));
+    }
+    hasher.finalize().into()
 }
 
 fn esp_of(disk: &mut (impl Read + Seek)) -> anyhow::Result<(Table, Volume)> {

@@ -1,14 +1,19 @@
-//! Every cut of power while a machine takes a version that was written beside the running one.
+//! Every cut of power while a machine takes another version.
+
+use std::time::Duration;
 
 use anyhow::ensure;
 
 use crate::cuts;
-use crate::guest::Guest;
+use crate::guest::{BOOT, Guest};
 use crate::lab::Lab;
 use crate::offline::Disk;
+use crate::site::Site;
 
 /// Tries of the counted entry.
 const TRIES: u32 = 3;
+/// From an offer to the reboot into it.
+const UPDATE: Duration = Duration::from_secs(900);
 /// Ends when the service has taken the counter off the entry's name.
 const BLESSED: &str = "systemctl start boot-complete.target systemd-bless-boot.service
                        /usr/lib/systemd/systemd-bless-boot status | grep -qx good";
@@ -36,6 +41,41 @@ pub fn first_boot(lab: &Lab) -> anyhow::Result<()> {
     lab.say("recorded");
     cuts::judge_all(lab, guest.home(), &[&lab.setup.image, next])?;
     boot_from_last_cut(lab, &guest)
+}
+
+/// F03: a whole update from a server, its first boot, blessing, and the loader's replacement.
+pub fn update(lab: &Lab) -> anyhow::Result<()> {
+    let next = lab.next_image()?;
+    let site = Site::start(lab)?;
+    site.offer(next, 1)?;
+    let guest = lab.editable_guest("one")?;
+    Disk::open(guest.home())?.age_loaders()?;
+    guest.boot()?;
+    guest.settled()?;
+    guest.power_off()?;
+    guest.record()?;
+    guest.boot()?;
+    guest.settled()?;
+    let resets = guest.resets()?;
+    site.tell(&guest)?;
+    lab.check("the machine takes the version and reboots", || {
+        guest.wait_resets(resets + 1, UPDATE)?;
+        guest.wait_login(BOOT)
+    })?;
+    lab.check("the next version runs, is blessed, and brought its boot loader", || {
+        guest.settled()?;
+        runs_slot_of(&guest, &next.root_hash)?;
+        guest.root(BLESSED)?;
+        guest.root("systemctl start slipway-update-blessed.service")?;
+        let history = guest.root("slipway-update history; sync")?;
+        ensure!(history.contains("systemd-boot"), "no new boot loader in the history:\n{history}");
+        Ok(())
+    })?;
+    guest.power_cut();
+    lab.say("recorded");
+    let images = [&lab.setup.image, next];
+    let summary = cuts::judge_all(lab, guest.home(), &images)?;
+    cuts::start_some(lab, &guest, &summary, &images)
 }
 
 /// The recording's last cut, rebuilt, starts: what was judged is what the machine wrote.
