@@ -147,7 +147,7 @@ impl Volume {
             n_tables,
             data_at: data_sector * sector_len,
             info_at: reserved_sector(48),
-            backup_at: reserved_sector(50),
+            backup_at: reserved_sector(50).filter(|at| Some(*at) != reserved_sector(48)),
             last_cluster,
             root: u32::try_from(word(44)).expect("four bytes") & CLUSTER_MASK,
         })
