@@ -4,6 +4,7 @@
 //! work with.
 
 mod cuts;
+mod direct;
 mod guest;
 mod harness;
 mod image;

@@ -100,6 +100,15 @@ impl Disk {
         self.write_entry(name, &uki)
     }
 
+    /// Overwrites the header of the primary partition table.
+    pub fn lose_primary_table(&mut self) -> anyhow::Result<()> {
+        self.file.seek(SeekFrom::Start(512))?;
+        self.file.write_all(&[0; 512])?;
+        let source = Table::read(&mut self.file, BLOCK_SIZE).context("reading the backup")?.source();
+        ensure!(source == disk_image::Source::Backup, "the table was read from {source:?}");
+        self.file.sync_all().context("syncing the disk")
+    }
+
     /// Makes each copy of the boot loader say that it is older than any.
     pub fn age_loaders(&mut self) -> anyhow::Result<()> {
         let esp = self.first(PartitionType::Esp)?;

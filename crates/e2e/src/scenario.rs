@@ -5,6 +5,7 @@ mod etcd;
 mod fallback;
 mod first_boot;
 mod identity;
+mod lost_table;
 mod next;
 mod power_cuts;
 mod reboot;
@@ -70,6 +71,12 @@ pub const ALL: &[Scenario] = &[
         acceptance: &["F03"],
         boots: 3,
         run: power_cuts::update,
+    },
+    Scenario {
+        name: "a_disk_without_its_primary_table_starts",
+        acceptance: &["F05"],
+        boots: 2,
+        run: lost_table::no_primary,
     },
     Scenario {
         name: "a_counted_entry_with_a_bad_block_falls_back",

@@ -239,7 +239,9 @@ impl Machine {
         // Requests that virtio merges have more parts than a write of the host takes together with the log's own.
         let apart =
             if self.record_writes && self.bus == Bus::VirtioBlk { ",request-merging=off" } else { "" };
-        add("-device", format!("{device},bootindex=0{apart}"));
+        // A kernel that is started directly comes first by itself.
+        let first = if self.direct.is_none() { ",bootindex=0" } else { "" };
+        add("-device", format!("{device}{first}{apart}"));
     }
 
     fn add_network(&self, add: &mut impl FnMut(&str, String)) {
@@ -353,7 +355,7 @@ mod tests {
             argv[at..at + 6],
             ["-kernel", "/vm/kernel", "-initrd", "/vm/initrd", "-append", "a=1,2 b"]
         );
-        assert!(!argv.join(" ").contains("pflash"));
+        assert!(!argv.join(" ").contains("pflash") && !argv.join(" ").contains("bootindex"));
     }
 
     #[test]

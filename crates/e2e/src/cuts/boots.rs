@@ -1,15 +1,13 @@
 //! Machines started from the disk that a recording has at a cut: what was judged is what starts.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use uki::Section;
-use vm::machine::Direct;
+use anyhow::Context as _;
 use write_log::Random;
 
 use super::judge::BACKUP_ONLY;
 use super::{Choice, Summary, rebuild};
+use crate::direct;
 use crate::guest::Guest;
 use crate::image::Image;
 use crate::lab::Lab;
@@ -17,13 +15,9 @@ use crate::lab::Lab;
 /// Pictures that are started when all cuts are judged, and when a sample is.
 const BOOTS: usize = 12;
 const SAMPLE_BOOTS: usize = 2;
-/// Root file system of a machine that no boot loader has started.
-const ROOT: &str = "root=PARTLABEL=root";
-/// From power-on of a kernel without a boot loader to the login.
-const DIRECT_BOOT: Duration = Duration::from_secs(300);
 
-/// Starts cuts of the recording that look different, spread over its course, and all that have no primary
-/// partition table.
+/// Starts cuts of the recording that look different, spread over its course, and one without a primary partition
+/// table.
 pub fn start_some(lab: &Lab, recorded: &Guest, summary: &Summary, images: &[&Image]) -> anyhow::Result<()> {
     let (backup, plain): (Vec<_>, Vec<_>) =
         summary.pictures.iter().partition(|(picture, _)| picture.starts_with(BACKUP_ONLY));
@@ -34,15 +28,15 @@ pub fn start_some(lab: &Lab, recorded: &Guest, summary: &Summary, images: &[&Ima
         let n = u64::try_from(numbers.len()).expect("a length fits 64 bits");
         numbers[usize::try_from(random.below(n)).expect("below a length")]
     };
-    for (n, (picture, numbers)) in spread.enumerate() {
-        let guest = at_cut(lab, recorded, pick(numbers), &format!("cut-{n}"), picture)?;
-        guest.boot()?;
-        passes(lab, &guest, images)?;
-    }
     // One is enough: they all differ in which half of the table was written.
     if let Some((picture, numbers)) = backup.first() {
         let guest = at_cut(lab, recorded, pick(numbers), "no-primary", picture)?;
-        start_directly(&guest, images[0])?;
+        direct::start(&guest, images[0])?;
+        passes(lab, &guest, images)?;
+    }
+    for (n, (picture, numbers)) in spread.enumerate() {
+        let guest = at_cut(lab, recorded, pick(numbers), &format!("cut-{n}"), picture)?;
+        guest.boot()?;
         passes(lab, &guest, images)?;
     }
     Ok(())
@@ -70,23 +64,4 @@ fn passes(lab: &Lab, guest: &Guest, images: &[&Image]) -> anyhow::Result<()> {
     })?;
     guest.power_cut();
     Ok(())
-}
-
-/// Starts the version's kernel without firmware, boot loader and so without their ideas of the disk.
-fn start_directly(guest: &Guest, image: &Image) -> anyhow::Result<()> {
-    let bytes = std::fs::read(&image.uki).with_context(|| format!("reading {}", image.uki.display()))?;
-    let uki = uki::validate_uki(&bytes)?;
-    let section = |section: Section| {
-        uki.pe().read_section(section).with_context(|| format!("the kernel image has no {section}"))
-    };
-    let initrd = [section(Section::Ucode)?, section(Section::Initrd)?].concat();
-    let cmdline = uki.text(Section::Cmdline)?.context("no command line")?.trim_end_matches(['\n', '\0']);
-    ensure!(cmdline.split(' ').any(|word| word == "gpt"), "no `gpt` on the command line: {cmdline}");
-    for (name, content) in [(Direct::KERNEL, section(Section::Linux)?), (Direct::INITRD, &initrd)] {
-        std::fs::write(guest.home().dir().join(name), content).with_context(|| format!("writing {name}"))?;
-    }
-    let direct = Direct { cmdline: format!("{cmdline} {ROOT}") };
-    guest.configure(|machine| machine.direct = Some(direct));
-    guest.power_on()?;
-    guest.wait_login(DIRECT_BOOT)
 }
