@@ -7,8 +7,8 @@ use disk_image::{Device, Extent};
 use write_log::cuts::{self, Areas};
 use write_log::{Action, Log, Record, encode};
 
-/// Names of a small FAT32 with `data` laid over its start: a repair of it ends, and a second one finds nothing.
-/// The bytes behind the end are those of a file of 1 MiB.
+/// Names of a small FAT32 with `data` laid over its start: a repair of it ends, a second one finds nothing, and
+/// what was settled is settled. The bytes behind the end are those of a file of 1 MiB.
 pub fn fat_names(data: &[u8]) {
     const LEN: usize = 1 << 20;
     let mut bytes = data[..data.len().min(LEN)].to_vec();
@@ -17,6 +17,9 @@ pub fn fat_names(data: &[u8]) {
     let extent = Extent { offset: 0, len: 1 << 20 };
     let Ok(taken) = fat::repair_names(&mut device, extent) else { return };
     if taken.is_empty() {
+        if fat::settle(&mut device, extent).is_ok() {
+            assert!(matches!(fat::is_settled(&mut device, extent), Ok(true)), "settling does not settle");
+        }
         return;
     }
     device.sync().expect("memory does not fail");

@@ -1,7 +1,7 @@
 //! Files that are whole or absent, also after a power cut.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,8 +12,9 @@ pub const PARTIAL_SUFFIX: &str = ".partial";
 /// Writes `bytes` to `path` through a temporary file beside it: write, sync, read back, rename, sync the folder.
 ///
 /// Makes missing folders.
-/// On FAT a rename over an existing file is two changes of the directory, so readers treat a missing or
-/// unreadable record as "not known", never as an error.
+/// On FAT a rename over an existing file is two changes of the directory, so the ESP is written this way only when
+/// nothing else is possible, after a repair: a left-over temporary file, which this truncates, could share its
+/// clusters. Readers treat a missing or unreadable record as "not known", never as an error.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let dir = path.parent().with_context(|| format!("writing {}: it has no folder", path.display()))?;
     fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
@@ -24,6 +25,24 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     fs::rename(&partial, path)
         .with_context(|| format!("renaming {} to {}", partial.display(), path.display()))?;
     sync_dir(dir)
+}
+
+/// Writes `from` to `path` like [`write`], with `check` in the place of comparing what reads back.
+pub fn write_checked(
+    path: &Path,
+    from: &mut impl Read,
+    check: impl FnOnce(&mut dyn Read) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let partial = partial_path(path);
+    let copy = |from: &mut _| -> std::io::Result<File> {
+        let mut to = File::create(&partial)?;
+        std::io::copy(from, &mut to)?;
+        to.sync_all()?;
+        File::open(&partial)
+    };
+    let mut back = copy(from).with_context(|| format!("writing {}", partial.display()))?;
+    check(&mut back).with_context(|| format!("reading back {}", partial.display()))?;
+    rename(&partial, path)
 }
 
 /// Renames `from` to `to` in one folder and syncs the folder.
@@ -44,6 +63,15 @@ pub fn remove(path: &Path) -> anyhow::Result<bool> {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(err) => Err(err).with_context(|| format!("removing {}", path.display())),
     }
+}
+
+/// Removes `path`, a folder with all that is in it, and syncs its folder; a missing one is fine.
+pub fn remove_all(path: &Path) -> anyhow::Result<()> {
+    if !path.is_dir() {
+        return remove(path).map(drop);
+    }
+    fs::remove_dir_all(path).with_context(|| format!("removing {}", path.display()))?;
+    sync_dir(path.parent().with_context(|| format!("removing {}: it has no folder", path.display()))?)
 }
 
 fn partial_path(path: &Path) -> PathBuf {

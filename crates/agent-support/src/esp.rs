@@ -1,8 +1,11 @@
 //! The EFI system partition: getting at it in any state of the machine, and the boot entries on it.
 //!
-//! Writers mount it privately instead of going through the automount at `/efi`: that works in the initrd, in
-//! emergency mode and while jobs hang, and it is unmounted, so clean, as soon as the writing is done.
-//! A second mount shares the first one's superblock, so both see the same files.
+//! It is changed without being mounted, by code of ours that no power cut divides; where somebody holds it mounted,
+//! records are written through the kernel's driver. Readers mount it privately where the automount at `/efi` might
+//! not answer: in the initrd, in emergency mode and while jobs hang. It is unmounted, so clean, as soon as they are
+//! done. A second mount shares the first one's superblock, so both see the same files.
+
+mod whole;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,44 +13,82 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use slots::{Counter, EntryName, TRIES_MAX};
 
 use crate::host::{self, Host};
-use crate::{durable, topology};
+use crate::topology;
+
+pub use whole::{
+    put_file, put_record, remove_files, remove_record, rename_entry, rename_entry_in_any_way, repair,
+};
 
 /// Mount point of the ESP in the running system.
 const MOUNT_POINT: &str = "/efi";
 /// Folder of the boot entries, below the ESP's mount point.
 const ENTRIES_DIR: &str = "EFI/Linux";
+/// How long others may need the ESP before it is had alone.
+const ALONE_WAIT: Duration = Duration::from_secs(10);
 /// How long the device of the ESP may take to appear; the initrd waits as long for `/usr`.
 const DEVICE_WAIT: Duration = Duration::from_secs(20);
 
-/// Runs `read` on the mounted ESP, preferring the mount at `/efi` so that looking does not write anything.
+/// Runs `read` on the mounted ESP, preferring the mount at `/efi`, so that looking does not write anything.
 pub fn read<T>(host: &Host, read: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let mounts = host.read("/proc/self/mountinfo")?.unwrap_or_default();
     let at_efi = mounts.lines().any(|line| line.split(' ').nth(4) == Some(MOUNT_POINT));
-    if !host.is_live() || at_efi { read(&host.path(MOUNT_POINT)) } else { write(host, read) }
+    if !host.is_live() || at_efi { read(&host.path(MOUNT_POINT)) } else { visit(host, read) }
 }
 
-/// Mounts the ESP privately, runs `write`, and unmounts it.
-pub fn write<T>(host: &Host, write: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
+/// Mounts the ESP privately, shows it to `visit`, and unmounts it. To be read only: no power cut may divide what
+/// is written.
+pub fn visit<T>(host: &Host, visit: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    if !host.is_live() {
+        return visit(&host.path(MOUNT_POINT));
+    }
+    let device = device(host).context("finding the EFI system partition")?;
+    if let Err(err) = repair(&device) {
+        // Whatever is wrong with it, it may still be read.
+        eprintln!("warning: repairing {}: {err:#}", device.display());
+    }
+    mounted(&device, visit)
+}
+
+/// Mounts the repaired ESP privately, runs `write`, and unmounts it.
+fn write<T>(host: &Host, write: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
     if !host.is_live() {
         return write(&host.path(MOUNT_POINT));
     }
     let device = device(host).context("finding the EFI system partition")?;
+    // The kernel's driver must not change a file whose clusters may be those of another.
+    repair(&device).with_context(|| format!("repairing {}", device.display()))?;
+    mounted(&device, write)
+}
+
+fn mounted<T>(device: &Path, work: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let point = PathBuf::from(format!("/run/slipway/esp.{}", std::process::id()));
     fs::create_dir_all(&point).with_context(|| format!("making {}", point.display()))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount(&device, &point, "vfat", flags, c"umask=0077")
+    mount_when_free(device, &point, flags)
         .with_context(|| format!("mounting {} at {}", device.display(), point.display()))?;
-    let res = write(&point);
+    let res = work(&point);
     let unmounted =
         unmount(&point, UnmountFlags::empty()).with_context(|| format!("unmounting {}", point.display()));
     let value = res?;
     unmounted?;
     fs::remove_dir(&point).with_context(|| format!("removing {}", point.display()))?;
     Ok(value)
+}
+
+/// Mounts the ESP; one that another process has for itself is free again at once.
+fn mount_when_free(device: &Path, point: &Path, flags: MountFlags) -> Result<(), Errno> {
+    let start = Instant::now();
+    loop {
+        match mount(device, point, "vfat", flags, c"umask=0077") {
+            Err(Errno::BUSY) if start.elapsed() < ALONE_WAIT => sleep(Duration::from_millis(100)),
+            mounted => return mounted,
+        }
+    }
 }
 
 /// Returns the entries of `product` in the order in which the loader prefers them; other files are left out.
@@ -59,11 +100,10 @@ pub fn entries(esp: &Path, product: &str) -> anyhow::Result<Vec<EntryName>> {
 }
 
 /// Renames a blessed entry so that the boot loader sorts it last: no tries left, `done` tries made.
-pub fn put_last(esp: &Path, entry: &EntryName, done: u32) -> anyhow::Result<EntryName> {
+pub fn put_last(host: &Host, entry: &EntryName, done: u32) -> anyhow::Result<EntryName> {
     let counter = Some(Counter { left: 0, done: Some(done.min(TRIES_MAX)) });
     let last = EntryName { counter, ..entry.clone() };
-    let dir = esp.join(ENTRIES_DIR);
-    durable::rename(&dir.join(entry.to_string()), &dir.join(last.to_string()))?;
+    rename_entry_in_any_way(host, &entry.to_string(), &last.to_string())?;
     Ok(last)
 }
 

@@ -8,12 +8,13 @@
 //!
 //! A missing or unreadable file counts as no failure.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::{durable, host, tries};
+use crate::host::{self, Host};
+use crate::{esp, tries};
 
 /// Folder of the counts, below the mount point of the ESP.
 pub const FAILURES_DIR: &str = "slipway/failures";
@@ -60,19 +61,19 @@ impl Failures {
 
 /// Returns the failures of `version` stored below `base` (the ESP's mount point joined with [`FAILURES_DIR`]).
 pub fn load(base: &Path, version: &str) -> Failures {
-    read(&file_path(base, version)).unwrap_or_default()
+    read(&base.join(file_name(version))).unwrap_or_default()
 }
 
-/// Stores the failures of `version`.
-pub fn store(base: &Path, version: &str, failures: &Failures) -> anyhow::Result<()> {
+/// Stores the failures of `version` on the ESP.
+pub fn store(host: &Host, version: &str, failures: &Failures) -> anyhow::Result<()> {
     let file = File { format: FORMAT, what: failures.clone() };
     let bytes = serde_json::to_vec(&file).context("writing the failures in a row")?;
-    durable::write(&file_path(base, version), &bytes)
+    esp::put_record(host, FAILURES_DIR, &file_name(version), &bytes)
 }
 
-/// Forgets the failures of `version`; writes nothing if there are none.
-pub fn clear(base: &Path, version: &str) -> anyhow::Result<bool> {
-    durable::remove(&file_path(base, version))
+/// Forgets the failures of `version`.
+pub fn clear(host: &Host, version: &str) -> anyhow::Result<()> {
+    esp::remove_record(host, FAILURES_DIR, &file_name(version))
 }
 
 /// Returns the versions that have failures.
@@ -83,8 +84,8 @@ pub fn versions(base: &Path) -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-fn file_path(base: &Path, version: &str) -> PathBuf {
-    base.join(format!("{version}.json"))
+fn file_name(version: &str) -> String {
+    format!("{version}.json")
 }
 
 /// Reads a count; `None` if there is none that can be read.
@@ -99,6 +100,7 @@ fn read(path: &Path) -> Option<Failures> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Tree;
 
     fn failure(n: u64) -> Failure {
         Failure { reason: format!("failure {n}"), time: n }
@@ -106,19 +108,21 @@ mod tests {
 
     #[test]
     fn counts_and_keeps_the_newest_reasons() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut failures = load(dir.path(), "1.0.0");
+        let tree = Tree::new();
+        let base = tree.host.path("/efi/slipway/failures");
+        let mut failures = load(&base, "1.0.0");
         assert_eq!(failures, Failures::default());
         for n in 1..=7 {
             failures.add(u32::try_from(n).unwrap(), failure(n));
-            store(dir.path(), "1.0.0", &failures).unwrap();
+            store(&tree.host, "1.0.0", &failures).unwrap();
         }
-        let back = load(dir.path(), "1.0.0");
+        let back = load(&base, "1.0.0");
         assert_eq!(back.count, 7);
         assert_eq!(back.reasons, (3..=7).map(failure).collect::<Vec<_>>());
-        assert_eq!(versions(dir.path()).unwrap(), ["1.0.0"]);
-        assert!(clear(dir.path(), "1.0.0").unwrap());
-        assert!(!clear(dir.path(), "1.0.0").unwrap());
+        assert_eq!(versions(&base).unwrap(), ["1.0.0"]);
+        clear(&tree.host, "1.0.0").unwrap();
+        clear(&tree.host, "1.0.0").unwrap();
+        assert_eq!(versions(&base).unwrap(), [""; 0]);
     }
 
     #[test]
@@ -130,11 +134,11 @@ mod tests {
 
     #[test]
     fn the_file_has_the_documented_shape() {
-        let dir = tempfile::tempdir().unwrap();
+        let tree = Tree::new();
         let mut failures = Failures::default();
         failures.add(1, failure(9));
-        store(dir.path(), "1.0.0", &failures).unwrap();
-        let text = std::fs::read_to_string(dir.path().join("1.0.0.json")).unwrap();
+        store(&tree.host, "1.0.0", &failures).unwrap();
+        let text = tree.host.read("/efi/slipway/failures/1.0.0.json").unwrap().unwrap();
         expect_test::expect![[r#"{"format":1,"count":1,"reasons":[{"reason":"failure 9","time":9}]}"#]]
             .assert_eq(&text);
     }

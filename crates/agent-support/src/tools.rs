@@ -53,6 +53,11 @@ pub fn systemctl_reboot() -> anyhow::Result<()> {
     run(Command::new("systemctl").args(["--no-block", "reboot"])).map(drop)
 }
 
+/// Has a unit stopped. Does not wait: the jobs of a start that hangs do not end.
+pub fn systemctl_begin_stop(unit: &str) -> anyhow::Result<()> {
+    run(Command::new("systemctl").args(["stop", "--no-block", "--", unit])).map(drop)
+}
+
 fn parse_properties(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }

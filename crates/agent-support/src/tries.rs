@@ -13,12 +13,13 @@
 //!
 //! A record is replaced at every stage. One that cannot be read is left out: it says nothing about the version.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::{durable, host};
+use crate::host::{self, Host};
+use crate::{durable, esp};
 
 /// Folder of the records, below the mount point of the ESP.
 pub const TRIES_DIR: &str = "slipway/tries";
@@ -94,13 +95,25 @@ struct Record {
     what: Try,
 }
 
-/// Stores `record` of `version` below `base` (the ESP's mount point joined with [`TRIES_DIR`]).
-pub fn store(base: &Path, version: &str, mut record: Try) -> anyhow::Result<()> {
+/// Stores `record` of `version` below `base`, which is no folder of the ESP.
+pub fn store(base: &Path, version: &str, record: Try) -> anyhow::Result<()> {
+    let (name, bytes) = encode(record)?;
+    durable::write(&base.join(version).join(name), &bytes)
+}
+
+/// Stores `record` of `version` on the ESP.
+pub fn store_on_esp(host: &Host, version: &str, record: Try) -> anyhow::Result<()> {
+    let (name, bytes) = encode(record)?;
+    esp::put_record(host, &format!("{TRIES_DIR}/{version}"), &name, &bytes)
+}
+
+/// Returns a record's name and content.
+fn encode(mut record: Try) -> anyhow::Result<(String, Vec<u8>)> {
     record.reason = shorten(&record.reason);
-    let path = record_path(base, version, record.number);
+    let name = format!("{}.json", record.number);
     let bytes =
         serde_json::to_vec(&Record { format: FORMAT, what: record }).context("writing a try record")?;
-    durable::write(&path, &bytes)
+    Ok((name, bytes))
 }
 
 /// Returns the records of `version`, oldest first.
@@ -121,18 +134,14 @@ pub fn versions(base: &Path) -> anyhow::Result<Vec<String>> {
     host::sorted_names(base)
 }
 
-/// Removes the records of `version`; none is fine.
+/// Removes the records of `version` below `base`, which is no folder of the ESP; none is fine.
 pub fn clear(base: &Path, version: &str) -> anyhow::Result<()> {
-    let dir = base.join(version);
-    for name in host::sorted_names(&dir)? {
-        durable::remove(&dir.join(name))?;
-    }
-    match std::fs::remove_dir(&dir) {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
-            Err(err).with_context(|| format!("removing {}", dir.display()))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    durable::remove_all(&base.join(version))
+}
+
+/// Removes the records of `version` from the ESP; none is fine.
+pub fn clear_on_esp(host: &Host, version: &str) -> anyhow::Result<()> {
+    esp::remove_record(host, TRIES_DIR, version)
 }
 
 /// Returns `text` cut to what a record holds, at a character boundary.
@@ -140,10 +149,6 @@ pub fn shorten(text: &str) -> String {
     let text = text.trim();
     let end = (0..=REASON_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text[..end.unwrap_or(0)].to_owned()
-}
-
-fn record_path(base: &Path, version: &str, number: u32) -> PathBuf {
-    base.join(version).join(format!("{number}.json"))
 }
 
 /// Reads one record; `None` if it is unreadable or of another format, which is not worth failing for.

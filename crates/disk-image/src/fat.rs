@@ -8,6 +8,9 @@ mod names;
 mod rename;
 mod repair;
 mod serial;
+mod slots;
+mod store;
+mod tables;
 mod time;
 mod volume;
 
@@ -19,9 +22,11 @@ use crate::LogicalBlockSize;
 use crate::device::{Device, Extent, Window};
 
 pub use names::{Name, read_folder};
-pub use rename::{RenameError, rename_whole};
+pub use rename::{ChangeError, put_whole, remove_whole, rename_whole};
 pub use repair::{Fault, TakenName, faulty_names, repair_names};
 pub use serial::{read_serial, set_serial};
+pub use store::{Stored, make_folders, store};
+pub use tables::{Settled, is_settled, settle};
 pub use volume::{CLUSTERS_MAX, Volume, VolumeError};
 
 /// Largest file that is read or written, in bytes.

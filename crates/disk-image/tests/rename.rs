@@ -8,7 +8,7 @@ mod cut_fat;
 mod sparse;
 
 use cut_fat::{BLESSED, COUNTED, ESP, LINUX, OLD, add_empty, name, path, shown, write_at};
-use disk_image::fat::{self, RenameError, rename_whole, repair_names};
+use disk_image::fat::{self, ChangeError, rename_whole, repair_names};
 use sparse::{Sparse, Step};
 
 /// A device with the volume.
@@ -108,15 +108,31 @@ fn name_slots(dev: &mut Sparse, shown: &str) -> Vec<u64> {
 }
 
 #[test]
+fn a_file_that_is_no_entry_never_has_two_names() {
+    let mut dev = device();
+    fat::write_file_durable(&mut dev, ESP, &path("a.partial"), &[3; 9000], 0).unwrap();
+    dev.steps.clear();
+    let mut now = dev.clone();
+    rename_whole(&mut dev, ESP, LINUX, "a.partial", "a.longer.than.before.efi").unwrap();
+    for step in &dev.steps {
+        let Step::Write { offset, bytes } = step else { continue };
+        write_at(&mut now, *offset, bytes);
+        assert!(fat::faulty_names(&mut now, ESP).unwrap().is_empty());
+    }
+    assert_eq!(shown(&mut dev, LINUX), [OLD, COUNTED, "a.longer.than.before.efi"]);
+    assert_eq!(fat::read_file(&mut dev, ESP, &path("a.longer.than.before.efi")).unwrap(), [3; 9000]);
+}
+
+#[test]
 fn refuses_what_is_missing_taken_or_no_name() {
     let mut dev = device();
     let before = dev.clone();
     let mut rename = |from: &str, to: &str| rename_whole(&mut dev, ESP, LINUX, from, to).unwrap_err();
-    assert!(matches!(rename("none.efi", "x.efi"), RenameError::Missing(_)));
-    assert!(matches!(rename(COUNTED, OLD), RenameError::Exists(_)));
-    assert!(matches!(rename(COUNTED, &OLD.to_uppercase()), RenameError::Exists(_)));
+    assert!(matches!(rename("none.efi", "x.efi"), ChangeError::Missing(_)));
+    assert!(matches!(rename(COUNTED, OLD), ChangeError::Exists(_)));
+    assert!(matches!(rename(COUNTED, &OLD.to_uppercase()), ChangeError::Exists(_)));
     for wrong in ["", "a/b", "a:b", "a\n", &"x".repeat(256)] {
-        assert!(matches!(rename(COUNTED, wrong), RenameError::Name(_)), "{wrong}");
+        assert!(matches!(rename(COUNTED, wrong), ChangeError::Name(_)), "{wrong}");
     }
     assert!(dev.has_bytes_of(&before));
 }
@@ -126,6 +142,6 @@ fn refuses_a_name_that_no_sector_of_the_folder_holds() {
     let mut dev = device();
     let long = format!("{}.efi", "x".repeat(240));
     let error = rename_whole(&mut dev, ESP, LINUX, COUNTED, &long).unwrap_err();
-    assert!(matches!(error, RenameError::NoRoom { slots: 20 }), "{error}");
+    assert!(matches!(error, ChangeError::NoRoom { slots: 20 }), "{error}");
     assert_eq!(shown(&mut dev, LINUX), [OLD, COUNTED]);
 }

@@ -34,7 +34,7 @@ pub struct Guest {
     home: Home,
     machine: RefCell<Machine>,
     vm: RefCell<Option<Vm>>,
-    image: PathBuf,
+    image: RefCell<PathBuf>,
     patience: u32,
 }
 
@@ -58,7 +58,7 @@ impl Guest {
             home,
             machine,
             vm,
-            image: setup.image.raw.clone(),
+            image: RefCell::new(setup.image.raw.clone()),
             patience: setup.patience,
         }
     }
@@ -73,6 +73,14 @@ impl Guest {
         change(&mut self.machine.borrow_mut());
     }
 
+    /// Sets the raw disk aside and records what is written from the next start on. The machine has to be off.
+    pub fn record(&self) -> anyhow::Result<()> {
+        self.home.set_base_aside().context("setting the disk aside")?;
+        *self.image.borrow_mut() = self.home.base();
+        self.configure(|machine| machine.record_writes = true);
+        Ok(())
+    }
+
     /// Returns `time` with the run's patience.
     pub fn patient(&self, time: Duration) -> Duration {
         time * self.patience
@@ -81,7 +89,8 @@ impl Guest {
     /// Powers the machine on and returns at once.
     pub fn power_on(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.vm.borrow().is_none(), "machine {} is on already", self.name);
-        let binds = Binds { image: Some(&self.image), ..Binds::default() };
+        let image = self.image.borrow();
+        let binds = Binds { image: Some(&image), ..Binds::default() };
         let vm = Vm::start_with(&self.home, &self.machine.borrow(), binds);
         *self.vm.borrow_mut() = Some(vm.with_context(|| format!("powering on machine {}", self.name))?);
         Ok(())

@@ -84,7 +84,8 @@ impl Image {
     }
 }
 
-fn root_hash(hex: &str) -> Option<[u8; 32]> {
+/// Reads a root hash; none where the text is no 64 hexadecimal digits.
+pub fn root_hash(hex: &str) -> Option<[u8; 32]> {
     let mut hash = [0; 32];
     for (index, byte) in hash.iter_mut().enumerate() {
         // What is no hexadecimal number has no value.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use vm::{Accel, Home, Machine, Sandbox};
 
+use crate::cuts::Choice;
 use crate::guest::Guest;
 use crate::image::Image;
 
@@ -31,6 +32,10 @@ pub struct Setup {
     pub patience: u32,
     /// Keep the disks and logs of failed scenarios.
     pub keep: bool,
+    /// Which power cuts of a recording are judged.
+    pub cuts: Choice,
+    /// Of every random choice.
+    pub seed: u64,
 }
 
 /// One scenario's machines and progress.
@@ -99,7 +104,8 @@ impl<'a> Lab<'a> {
         Ok(dir)
     }
 
-    fn bare_guest(&self, name: &str) -> anyhow::Result<Rc<Guest>> {
+    /// Makes a machine without a disk.
+    pub fn bare_guest(&self, name: &str) -> anyhow::Result<Rc<Guest>> {
         let dir = self.setup.work.join(format!("{}-{name}", self.name));
         if dir.exists() {
             std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;

@@ -3,6 +3,8 @@
 //! Every scenario is a function in the table of `scenario.rs`; `harness.rs` runs them, `lab.rs` is what they
 //! work with.
 
+mod cuts;
+mod direct;
 mod guest;
 mod harness;
 mod image;
@@ -19,6 +21,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use vm::{Accel, Sandbox};
+
+use crate::cuts::Choice;
 
 /// Boots the image in virtual machines and checks what must be true of it.
 #[derive(Debug, Parser)]
@@ -55,6 +59,15 @@ struct Flags {
     /// Keep the disks and logs of failed scenarios
     #[arg(long)]
     keep: bool,
+    /// Judge about so many power cuts of each recording instead of all
+    #[arg(long, value_name = "N")]
+    sample_cuts: Option<u64>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Only judge the power cuts of the recording in this machine's folder, which `--keep` kept
+    #[arg(long, value_name = "DIR")]
+    recording: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,8 +120,15 @@ fn run(flags: Flags) -> anyhow::Result<bool> {
             choice.accel
         }
     };
-    let setup =
-        lab::Setup { sandbox, image, next, work, accel, patience: flags.patience.max(1), keep: flags.keep };
+    let (seed, patience) = (flags.seed, flags.patience.max(1));
+    let cuts = flags.sample_cuts.map_or(Choice::All, |n_cuts| Choice::Sample { n_cuts, seed });
+    let setup = lab::Setup { sandbox, image, next, work, accel, patience, keep: flags.keep, cuts, seed };
+    if let Some(dir) = flags.recording {
+        let home = vm::Home::claim(&setup.sandbox, &dir).context("opening the recording")?;
+        let images: Vec<_> = std::iter::once(&setup.image).chain(&setup.next).collect();
+        cuts::judge_all(&lab::Lab::new(&setup, "recording"), &home, &images)?;
+        return Ok(true);
+    }
     harness::run(&setup, &chosen, flags.jobs.max(1))
 }
 

@@ -14,6 +14,10 @@ use crate::image::Image;
 
 const BLOCK_SIZE: LogicalBlockSize = LogicalBlockSize::Lb512;
 const ENTRIES: &str = "EFI/Linux";
+/// Folder and name of the boot loader's copies.
+const LOADERS: [(&str, &str); 2] = [("EFI/BOOT", "BOOTX64.EFI"), ("EFI/systemd", "systemd-bootx64.efi")];
+/// What stands before the version in a boot loader.
+const LOADER_MARK: &[u8] = b"#### LoaderInfo: systemd-boot ";
 /// Time of the files that are written, seconds since 1970.
 const MTIME_SECS: u64 = 1_700_000_000;
 
@@ -88,6 +92,30 @@ impl Disk {
         let last = at.with_context(|| format!("no `{argument}` in {name}"))? + argument.len() - 1;
         uki[last] = if uki[last] == b'0' { b'1' } else { b'0' };
         self.write_entry(name, &uki)
+    }
+
+    /// Overwrites the header of the primary partition table.
+    pub fn lose_primary_table(&mut self) -> anyhow::Result<()> {
+        self.file.seek(SeekFrom::Start(512))?;
+        self.file.write_all(&[0; 512])?;
+        let source = Table::read(&mut self.file, BLOCK_SIZE).context("reading the backup")?.source();
+        ensure!(source == disk_image::Source::Backup, "the table was read from {source:?}");
+        self.file.sync_all().context("syncing the disk")
+    }
+
+    /// Makes each copy of the boot loader say that it is older than any.
+    pub fn age_loaders(&mut self) -> anyhow::Result<()> {
+        let esp = self.first(PartitionType::Esp)?;
+        for (folder, name) in LOADERS {
+            let mut bytes = fat::read_file(&mut self.file, esp, &format!("{folder}/{name}"))?;
+            let at = bytes.windows(LOADER_MARK.len()).position(|window| window == LOADER_MARK);
+            let version = at.with_context(|| format!("{name} says no version"))? + LOADER_MARK.len();
+            bytes[version] = b'0';
+            let len = u32::try_from(bytes.len())?;
+            let stored = fat::store(&mut self.file, esp, &mut &bytes[..], len)?;
+            fat::put_whole(&mut self.file, esp, folder, name, &stored)?;
+        }
+        Ok(())
     }
 
     fn write_entry(&mut self, name: &str, uki: &[u8]) -> anyhow::Result<()> {

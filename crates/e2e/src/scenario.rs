@@ -6,7 +6,9 @@ mod fallback;
 mod falls;
 mod first_boot;
 mod identity;
+mod lost_table;
 mod next;
+mod power_cuts;
 mod reboot;
 mod update;
 mod watchdog;
@@ -67,10 +69,34 @@ pub const ALL: &[Scenario] = &[
         run: wrong_payload::changes_nothing,
     },
     Scenario {
+        name: "a_power_cut_at_any_write_leaves_a_machine_that_starts",
+        acceptance: &[],
+        boots: 2,
+        run: power_cuts::first_boot,
+    },
+    Scenario {
+        name: "a_power_cut_at_any_write_of_an_update_leaves_a_machine_that_starts",
+        acceptance: &["F03"],
+        boots: 3,
+        run: power_cuts::update,
+    },
+    Scenario {
+        name: "a_disk_without_its_primary_table_starts",
+        acceptance: &["F05"],
+        boots: 2,
+        run: lost_table::no_primary,
+    },
+    Scenario {
         name: "bad_versions_are_left_without_a_person",
         acceptance: &["F02", "F10"],
         boots: 18,
         run: falls::through_updates,
+    },
+    Scenario {
+        name: "a_blessed_entry_that_fails_twice_gives_way_to_another",
+        acceptance: &[],
+        boots: 3,
+        run: fallback::blessed_gives_way,
     },
     Scenario {
         name: "a_bad_block_on_the_only_blessed_entry_stays_reachable",

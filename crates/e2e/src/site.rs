@@ -11,6 +11,7 @@ use file_server::Server;
 use payload::channel::Channel;
 use payload::{Envelope, Kind, seal};
 
+use crate::guest::Guest;
 use crate::image::Image;
 use crate::lab::Lab;
 use crate::tap::Tap;
@@ -20,6 +21,10 @@ use crate::variant::{self, Variant};
 const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const CHANNEL: &str = "stable";
 const VALID_SECS: u64 = 3600;
+/// No time server answers here, and the agent would wait five minutes for one in each boot.
+const TAKE_AT_ONCE: &str = "
+mkdir -p /run/systemd/timesync; touch /run/systemd/timesync/synchronized
+echo 'f /run/systemd/timesync/synchronized' > /etc/tmpfiles.d/e2e.conf";
 
 /// A running server.
 #[derive(Debug)]
@@ -51,6 +56,17 @@ impl Site {
     /// Returns the file that is served at `payloads/<name>`.
     pub fn payload(&self, name: &str) -> PathBuf {
         self.dir.join("payloads").join(name)
+    }
+
+    /// Makes the machine ask this server, often and without waiting for its clock, in this boot and later ones.
+    /// `strategy` says who reboots.
+    pub fn tell(&self, guest: &Guest, strategy: &str) -> anyhow::Result<()> {
+        guest.root(TAKE_AT_ONCE)?;
+        let url = self.url();
+        let settings = format!("SERVER={url}\nPOLL_INTERVAL=10s\nREBOOT_STRATEGY={strategy}\n");
+        guest
+            .root(&format!("mkdir -p /etc/slipway; printf '{settings}' > /etc/slipway/update.conf"))
+            .map(drop)
     }
 
     /// Offers `image` as the `sequence`-th file of the channel.

@@ -20,10 +20,9 @@ pub fn run(host: &Host) -> anyhow::Result<()> {
     let copies = host.path(tries::TRIES_COPY_DIR);
     let crashes = crash::load(host)?;
     // Nothing to clear is the common case: then the ESP is only read.
-    let stale = esp::read(host, |esp| Ok(plan(esp, &copies, &boot, &crashes)?.is_stale()))?;
-    if stale {
-        esp::write(host, |esp| clear(esp, &copies, &plan(esp, &copies, &boot, &crashes)?))
-            .context("clearing records of tries")?;
+    let plan = esp::read(host, |esp| plan(esp, &copies, &boot, &crashes))?;
+    if plan.is_stale() {
+        clear(host, &copies, &plan).context("clearing records of tries")?;
     }
     boot_failed::clear_message(host)?;
     issue::run(host)
@@ -77,24 +76,23 @@ fn keeps_tries(entries: &[EntryName], boot: &Boot, version: &str) -> bool {
     version != boot.version() && entry.is_some_and(|entry| !entry.is_blessed())
 }
 
-fn clear(esp: &Path, copies: &Path, plan: &Plan) -> anyhow::Result<()> {
-    let tries_base = esp.join(tries::TRIES_DIR);
+fn clear(host: &Host, copies: &Path, plan: &Plan) -> anyhow::Result<()> {
     for (version, records) in &plan.explained {
         for record in records {
-            tries::store(&tries_base, version, record.clone())?;
+            tries::store_on_esp(host, version, record.clone())?;
         }
     }
     for version in &plan.copy {
-        for record in tries::load(&tries_base, version)? {
+        for record in esp::read(host, |esp| tries::load(&esp.join(tries::TRIES_DIR), version))? {
             tries::store(copies, version, record)?;
         }
     }
     for version in &plan.clear_tries {
-        tries::clear(&tries_base, version)?;
+        tries::clear_on_esp(host, version)?;
         tries::clear(copies, version)?;
     }
     for version in &plan.clear_failures {
-        failures::clear(&esp.join(failures::FAILURES_DIR), version)?;
+        failures::clear(host, version)?;
     }
     Ok(())
 }
@@ -120,7 +118,7 @@ mod tests {
         }
         let counts = tree.host.path("/efi/slipway/failures");
         for version in ["0.9.0", "1.0.0", "2.0.0"] {
-            failures::store(&counts, version, &Failures { count: 1, reasons: Vec::new() }).unwrap();
+            failures::store(&tree.host, version, &Failures { count: 1, reasons: Vec::new() }).unwrap();
         }
         run(&tree.host).unwrap();
         assert_eq!(tries::versions(&base).unwrap(), ["2.0.0"]);

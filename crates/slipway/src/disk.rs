@@ -10,7 +10,7 @@ use std::path::Path;
 
 use agent_support::host::Host;
 use agent_support::topology::{self, Disk, LINKS_DIR};
-use agent_support::{durable, sealed};
+use agent_support::{durable, esp, sealed};
 use anyhow::Context;
 use disk_image::{Table, Uuid, randomize_identity};
 use rustix::fs::{FlockOperation, flock};
@@ -30,7 +30,20 @@ pub fn run(host: &Host) -> anyhow::Result<()> {
         durable::write(&host.path(FACTORY_IDENTITY_FILE), format!("{err:#}").as_bytes())?;
         eprintln!("warning: giving the disk its own identity: {err:#}");
     }
-    link(host, &disk)
+    link(host, &disk)?;
+    repair_esp(host, &disk);
+    Ok(())
+}
+
+/// Takes out what a cut left half made, before anything mounts the ESP in the running system. Through the
+/// partition's device, whose cache a mount shares, and behind the new identity, which goes through the disk's.
+fn repair_esp(host: &Host, disk: &Disk) {
+    let Some(esp) = disk.partitions.iter().find(|partition| partition.label == "esp") else { return };
+    let device = host.path(&format!("/dev/{}", esp.name));
+    // An ESP that cannot be repaired is used as it is.
+    if let Err(err) = esp::repair(&device) {
+        eprintln!("warning: repairing {}: {err:#}", device.display());
+    }
 }
 
 fn own_identity(host: &Host, disk: &Disk) -> anyhow::Result<()> {
@@ -79,7 +92,8 @@ fn replace_link(path: &Path, device: &str) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use agent_support::testing::{Tree, two_disks};
-    use disk_image::LogicalBlockSize;
+    use disk_image::fat::{self, FatSpec};
+    use disk_image::{Extent, LogicalBlockSize};
 
     #[test]
     fn links_the_partitions_of_the_disk_that_usr_is_on() {
@@ -118,6 +132,27 @@ mod tests {
         run(&tree.host).unwrap();
         assert_eq!(guid(), first);
         assert!(!tree.host.path(FACTORY_IDENTITY_FILE).exists());
+    }
+
+    #[test]
+    fn names_that_a_cut_left_half_made_are_gone_before_the_esp_is_mounted() {
+        let tree = two_disks();
+        let extent = Extent { offset: 0, len: 512 << 20 };
+        tree.file("/dev/vdb1", "");
+        let path = tree.host.path("/dev/vdb1");
+        let mut dev = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        dev.set_len(extent.len).unwrap();
+        let spec = FatSpec {
+            label: "ESP".to_owned(),
+            serial: 1,
+            mtime_secs: 0,
+            block_size: LogicalBlockSize::Lb512,
+        };
+        let files = [("EFI/Linux/slipway_1.0.0.efi", &b"whole"[..]), ("EFI/Linux/slipway_1.1.0.efi", &[])];
+        fat::format(&mut dev, extent, &spec, files).unwrap();
+        run(&tree.host).unwrap();
+        let left = fat::list(&mut dev, extent, "EFI/Linux").unwrap();
+        assert_eq!(left.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["slipway_1.0.0.efi"]);
     }
 
     fn make_disk(tree: &Tree, guid: Uuid) {

@@ -2,8 +2,6 @@
 
 mod reason;
 
-use std::path::Path;
-
 use agent_support::boot::{self, Boot, BootKind};
 use agent_support::esp;
 use agent_support::failures::{self, Failure};
@@ -51,32 +49,31 @@ pub fn handle(
         }
         return Ok(fallback::decide(nothing, event));
     }
-    esp::write(host, |esp| {
-        let entries = esp::entries(esp, &boot.entry.product)?;
-        let base = esp.join(failures::FAILURES_DIR);
-        let before = failures::load(&base, &boot.version());
-        let other_blessed = boot::other_blessed(&entries, boot);
-        let situation = Situation { kind: boot.kind, failures: before.count, other_blessed };
-        let decision = fallback::decide(situation, event);
-        if let Some(count) = decision.failures() {
-            let mut now = before;
-            now.add(count, Failure { reason: reason.to_owned(), time: boot::now() });
-            failures::store(&base, &boot.version(), &now).context("counting this failure")?;
-        }
-        if let Decision::PutLastAndReboot { failures } | Decision::PutLastAndStay { failures } = decision {
-            put_last(esp, &entries, boot, failures)?;
-        }
-        Ok(decision)
-    })
+    let (entries, before) = esp::visit(host, |esp| {
+        let before = failures::load(&esp.join(failures::FAILURES_DIR), &boot.version());
+        Ok((esp::entries(esp, &boot.entry.product)?, before))
+    })?;
+    let other_blessed = boot::other_blessed(&entries, boot);
+    let situation = Situation { kind: boot.kind, failures: before.count, other_blessed };
+    let decision = fallback::decide(situation, event);
+    if let Some(count) = decision.failures() {
+        let mut now = before;
+        now.add(count, Failure { reason: reason.to_owned(), time: boot::now() });
+        failures::store(host, &boot.version(), &now).context("counting this failure")?;
+    }
+    let entry = boot::find_entry(&entries, boot).cloned();
+    if let Decision::PutLastAndReboot { failures } | Decision::PutLastAndStay { failures } = decision {
+        let entry = entry.context("putting this boot's entry last: it is not on the ESP")?;
+        put_last(host, &entry, failures)?;
+    }
+    Ok(decision)
 }
 
-fn put_last(esp: &Path, entries: &[EntryName], boot: &Boot, failures: u32) -> anyhow::Result<()> {
-    let entry =
-        boot::find_entry(entries, boot).context("putting this boot's entry last: it is not on the ESP")?;
+fn put_last(host: &Host, entry: &EntryName, failures: u32) -> anyhow::Result<()> {
     if !entry.is_blessed() {
         return Ok(());
     }
-    let last = esp::put_last(esp, entry, failures)?;
+    let last = esp::put_last(host, entry, failures)?;
     eprintln!("slipway: after {failures} failures in a row this entry is put last: {last}");
     Ok(())
 }

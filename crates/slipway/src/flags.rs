@@ -50,6 +50,9 @@ pub enum Command {
     /// Mount the overlay at /etc below /sysroot (slipway-etc.service in the initrd).
     #[command(hide = true)]
     EtcOverlay,
+    /// Take the counter off this boot's entry (systemd-bless-boot.service).
+    #[command(hide = true)]
+    Bless,
     /// Clear the records of tries that no longer matter (slipway-blessed.service).
     #[command(hide = true)]
     Blessed,

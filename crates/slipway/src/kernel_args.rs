@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use agent_support::host::Host;
-use agent_support::{durable, esp, sealed};
+use agent_support::{esp, sealed};
 use anyhow::Context;
 use serde::Serialize;
 use uki::{Pe, Section};
@@ -15,8 +15,10 @@ use uki::{Pe, Section};
 use crate::flags::{KernelArgs, KernelArgsAction};
 use crate::report::{self, Format};
 
-/// The addon, below the ESP's mount point. It applies to every entry, whatever its version.
-const ADDON: &str = "loader/addons/slipway-kernel-args.addon.efi";
+/// Folder of addons that apply to every entry, whatever its version, below the ESP's mount point.
+const ADDON_DIR: &str = "loader/addons";
+/// The addon.
+const ADDON: &str = "slipway-kernel-args.addon.efi";
 /// Name of the boot stub for addons in the sealed folder.
 const STUB: &str = "addonx64.efi.stub";
 /// Largest addon that is read: a stub and a short text.
@@ -55,15 +57,16 @@ pub fn run(host: &Host, args: KernelArgs) -> anyhow::Result<()> {
 
 fn change(host: &Host, args: &[String]) -> anyhow::Result<()> {
     let addon = addon(host, &rules::check(args)?)?;
-    esp::write(host, |esp| durable::write(&esp.join(ADDON), &addon)).context("setting kernel arguments")
+    esp::put_record(host, ADDON_DIR, ADDON, &addon).context("setting kernel arguments")
 }
 
 fn clear(host: &Host) -> anyhow::Result<()> {
-    esp::write(host, |esp| durable::remove(&esp.join(ADDON))).map(drop).context("clearing kernel arguments")
+    esp::remove_record(host, ADDON_DIR, ADDON).context("clearing kernel arguments")
 }
 
 fn collect(host: &Host) -> anyhow::Result<Report> {
-    let args = esp::read(host, |esp| read(&esp.join(ADDON))).context("reading kernel arguments")?;
+    let args =
+        esp::read(host, |esp| read(&esp.join(ADDON_DIR).join(ADDON))).context("reading kernel arguments")?;
     let kernel_command_line = host.kernel_args()?.join(" ");
     let active = args.is_empty() || has_words(&kernel_command_line, &args);
     Ok(Report { format: 1, args, active, kernel_command_line })
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn an_addon_that_is_none_is_an_error_that_names_it() {
         let tree = machine();
-        tree.file(&format!("/efi/{ADDON}"), "torn");
+        tree.file(&format!("/efi/{ADDON_DIR}/{ADDON}"), "torn");
         let err = format!("{:#}", collect(&tree.host).unwrap_err());
         assert!(err.contains(ADDON), "{err}");
         clear(&tree.host).unwrap();

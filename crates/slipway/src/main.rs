@@ -3,6 +3,7 @@
 //! One binary for the running system and the initrd.
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod bless;
 mod blessed;
 mod boot_failed;
 mod console_password;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::BootFailed => boot_failed::run(&host),
         Command::Emergency => emergency::run(&host),
         Command::EtcOverlay => etc_overlay::run(&host),
+        Command::Bless => bless::run(&host),
         Command::Blessed => blessed::run(&host),
         Command::Issue => issue::run(&host),
         Command::ConsolePassword => console_password::run(&host),

@@ -18,12 +18,11 @@ pub fn run(host: &Host, stage: Stage) -> anyhow::Result<()> {
 /// Stores the record of this boot's try; a stage reached earlier is not taken back.
 pub fn record(host: &Host, boot: &Boot, stage: Stage, reason: &str) -> anyhow::Result<()> {
     let (version, number) = (boot.version(), boot.number());
-    esp::write(host, |esp| {
-        let base = esp.join(tries::TRIES_DIR);
-        let before = tries::load(&base, &version)?.into_iter().find(|record| record.number == number);
-        let stage = before.map_or(stage, |before| before.stage.max(stage));
-        tries::store(&base, &version, Try { number, stage, reason: reason.to_owned(), time: boot::now() })
-    })
+    let tries = esp::visit(host, |esp| tries::load(&esp.join(tries::TRIES_DIR), &version))?;
+    let before = tries.into_iter().find(|record| record.number == number);
+    let stage = before.map_or(stage, |before| before.stage.max(stage));
+    let record = Try { number, stage, reason: reason.to_owned(), time: boot::now() };
+    tries::store_on_esp(host, &version, record)
 }
 
 #[cfg(test)]

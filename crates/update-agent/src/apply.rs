@@ -14,19 +14,18 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use agent_support::host::Host;
-use agent_support::{durable, esp, tries};
+use agent_support::{esp, tries};
 use anyhow::Context;
 use disk_image::{Device as _, SlotIdentity, Uuid};
 use payload::{Digest, Extent};
 use slots::{EntryName, SlotLabel, TRIES_MAX, Version, part_uuids};
 use verity::{BlockHasher, RootHash, Salt, Superblock, VerifiedTree};
 
-use crate::disk::{Disk, forget_cached};
+use crate::disk::Disk;
 use crate::entries::{self, Entries};
 use crate::fetch::Head;
 use crate::fetch::assemble::{Ask, Assembly, UsrBlocks};
 use crate::fetch::spool::sha256_of;
-use crate::leftovers;
 use crate::source::{Limits, Source, Traffic};
 use crate::status::Reporter;
 
@@ -68,7 +67,8 @@ impl Target {
     pub fn give_up(&mut self, host: &Host) -> anyhow::Result<()> {
         let others = &self.entries.others;
         if !others.is_empty() {
-            esp::write(host, |esp| others.iter().try_for_each(|entry| leftovers::remove_entry(esp, entry)))
+            let names: Vec<String> = others.iter().map(ToString::to_string).collect();
+            esp::remove_files(host, entries::ENTRIES_DIR, &names)
                 .context("removing the entry of the other slot")?;
         }
         self.disk.reread()?;
@@ -171,27 +171,17 @@ pub fn write_entry(
     sha256: Digest,
 ) -> anyhow::Result<EntryName> {
     let entry = EntryName::counted(product, version.clone(), TRIES);
-    esp::write(host, |esp| {
-        let path = entries::path_of(esp, &entry);
-        let partial = leftovers::partial_path(esp, &entry)?;
+    let write = || {
         // What earlier tries of the version left says nothing of these.
-        tries::clear(&esp.join(tries::TRIES_DIR), &version.to_string())?;
-        let copy = || -> std::io::Result<Digest> {
-            let mut to = File::create(&partial)?;
-            std::io::copy(&mut File::open(uki)?, &mut to)?;
-            to.sync_all()?;
-            forget_cached(&to)?;
-            sha256_of(File::open(&partial)?)
-        };
-        let found = copy().with_context(|| format!("writing {}", partial.display()))?;
-        anyhow::ensure!(
-            found == sha256,
-            "reading back {}: expected SHA-256 {sha256}, found {found}",
-            partial.display()
-        );
-        durable::rename(&partial, &path)
-    })
-    .with_context(|| format!("writing the entry {entry}"))?;
+        tries::clear_on_esp(host, &version.to_string())?;
+        let mut from = File::open(uki).with_context(|| format!("opening {}", uki.display()))?;
+        esp::put_file(host, entries::ENTRIES_DIR, &entry.to_string(), &mut from, |back| {
+            let found = sha256_of(back)?;
+            anyhow::ensure!(found == sha256, "expected SHA-256 {sha256}, found {found}");
+            Ok(())
+        })
+    };
+    write().with_context(|| format!("writing the entry {entry}"))?;
     Ok(entry)
 }
 

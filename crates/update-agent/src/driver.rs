@@ -171,10 +171,7 @@ impl Driver<'_> {
 
     /// Fetches everything but `/usr`, from the first place that gives it.
     fn spool(&mut self, version: &Version) -> anyhow::Result<()> {
-        for name in leftovers::clean(self.host)? {
-            let why = "another file may share its clusters; see docs/operating/updates.md";
-            self.reporter.say(&format!("leaving {name} on the EFI system partition: {why}"));
-        }
+        leftovers::clean(self.host)?;
         let target = Target::find(self.host)?;
         self.reporter.say(&format!("fetching version {version}"));
         let res = self.at_each_place(|driver, source| driver.spool_from(source, &target));

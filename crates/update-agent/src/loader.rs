@@ -1,7 +1,8 @@
 //! The boot loader: kept beside the state until its version was found good, then put on the ESP if it is newer.
 
 use std::cmp::Ordering;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
 
 use agent_support::host::Host;
@@ -35,16 +36,26 @@ pub fn replace_older(host: &Host) -> anyhow::Result<Option<String>> {
     }
     let bytes = read(&kept)?;
     let version = version_of(&bytes).with_context(|| format!("looking at {}", kept.display()))?;
-    let older = |esp: &Path| -> anyhow::Result<Vec<&str>> {
+    let older = |esp: &Path| -> anyhow::Result<Vec<&'static str>> {
         let is_older = |name: &&str| is_older(&esp.join(name), &version);
         Ok(LOADER_FILES.into_iter().filter(is_older).collect())
     };
     // Nothing to replace is the common case: then the ESP is only read.
-    if esp::read(host, older)?.is_empty() {
+    let stale = esp::read(host, older)?;
+    if stale.is_empty() {
         return Ok(None);
     }
-    esp::write(host, |esp| older(esp)?.iter().try_for_each(|name| durable::write(&esp.join(name), &bytes)))
-        .context("replacing the boot loader")?;
+    for path in stale {
+        let (folder, name) = path.rsplit_once('/').expect("loaders are in folders");
+        let mut from = File::open(&kept).with_context(|| format!("opening {}", kept.display()))?;
+        esp::put_file(host, folder, name, &mut from, |back| {
+            let mut found = Vec::new();
+            back.take(LOADER_MAX).read_to_end(&mut found)?;
+            anyhow::ensure!(found == bytes, "it differs from what was kept");
+            Ok(())
+        })
+        .with_context(|| format!("replacing the boot loader {path}"))?;
+    }
     Ok(Some(version))
 }
 

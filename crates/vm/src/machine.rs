@@ -78,6 +78,20 @@ impl std::fmt::Display for Mac {
     }
 }
 
+/// A kernel that QEMU starts itself: the files [`Direct::KERNEL`] and [`Direct::INITRD`] in the machine's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Direct {
+    /// Its whole command line.
+    pub cmdline: String,
+}
+
+impl Direct {
+    /// Name of the kernel.
+    pub const KERNEL: &str = "kernel";
+    /// Name of the initrd.
+    pub const INITRD: &str = "initrd";
+}
+
 /// Everything that QEMU's command line says.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -103,6 +117,8 @@ pub struct Machine {
     pub credentials: BTreeMap<String, Vec<u8>>,
     /// Added to the kernel command line by systemd-stub(7).
     pub cmdline_extra: Vec<String>,
+    /// A kernel that is started without firmware of UEFI and without a boot loader.
+    pub direct: Option<Direct>,
     /// Firmware configuration entries below `opt/`, by name.
     pub fw_cfg: BTreeMap<String, String>,
     /// Address of the network card that leads to the host and, through it, outside.
@@ -132,6 +148,7 @@ impl Machine {
             watchdog: Watchdog::default(),
             credentials: BTreeMap::new(),
             cmdline_extra: Vec::new(),
+            direct: None,
             fw_cfg: BTreeMap::new(),
             user_mac: Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]),
             forwards: vec![Forward { host_port: 0, guest_port: 22 }],
@@ -163,10 +180,17 @@ impl Machine {
         add("-smp", self.cpus.to_string());
         add("-m", format!("{}M", self.memory_mib));
         add("-display", "none".to_owned());
-        // The vars template has 4M in its name for the size of both halves together.
-        let code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-        add("-drive", format!("if=pflash,unit=0,format=raw,readonly=on,file={code}"));
-        add("-drive", format!("if=pflash,unit=1,format=raw,file={DIR}/vars.fd"));
+        if let Some(Direct { cmdline }) = &self.direct {
+            // UEFI's firmware would look at the disk before, and repair it.
+            add("-kernel", format!("{DIR}/{}", Direct::KERNEL));
+            add("-initrd", format!("{DIR}/{}", Direct::INITRD));
+            add("-append", cmdline.clone());
+        } else {
+            // The vars template has 4M in its name for the size of both halves together.
+            let code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+            add("-drive", format!("if=pflash,unit=0,format=raw,readonly=on,file={code}"));
+            add("-drive", format!("if=pflash,unit=1,format=raw,file={DIR}/vars.fd"));
+        }
         self.add_disk(&mut add);
         match self.serial {
             Serial::Terminal => add("-serial", "mon:stdio".to_owned()),
@@ -212,7 +236,12 @@ impl Machine {
             Bus::Nvme => "nvme,drive=disk,serial=slipway",
             Bus::Sata => "ide-hd,drive=disk,bus=ide.0",
         };
-        add("-device", format!("{device},bootindex=0"));
+        // Requests that virtio merges have more parts than a write of the host takes together with the log's own.
+        let apart =
+            if self.record_writes && self.bus == Bus::VirtioBlk { ",request-merging=off" } else { "" };
+        // A kernel that is started directly comes first by itself.
+        let first = if self.direct.is_none() { ",bootindex=0" } else { "" };
+        add("-device", format!("{device}{first}{apart}"));
     }
 
     fn add_network(&self, add: &mut impl FnMut(&str, String)) {
@@ -282,7 +311,7 @@ mod tests {
         let at = argv.iter().position(|arg| arg == "-blockdev").unwrap();
         expect![[r#"{"driver":"blklogwrites","file":{"cache":{"no-flush":true},"discard":"ignore","driver":"qcow2","file":{"cache":{"no-flush":true},"driver":"file","filename":"/vm/disk"}},"log":{"cache":{"no-flush":true},"driver":"file","filename":"/vm/writes.log"},"log-sector-size":512,"node-name":"disk"}"#]]
         .assert_eq(&argv[at + 1]);
-        assert!(argv.contains(&"virtio-blk-pci,drive=disk,bootindex=0".to_owned()));
+        assert!(argv.contains(&"virtio-blk-pci,drive=disk,bootindex=0,request-merging=off".to_owned()));
         assert!(!argv.join(" ").contains("-drive if=none"));
     }
 
@@ -315,6 +344,18 @@ mod tests {
             -no-user-config
             -S"#]],
         );
+    }
+
+    #[test]
+    fn a_kernel_is_started_without_firmware_that_looks_at_the_disk() {
+        let direct = Some(Direct { cmdline: "a=1,2 b".to_owned() });
+        let argv = Machine { direct, ..Machine::new("one", Accel::Tcg) }.argv();
+        let at = argv.iter().position(|arg| arg == "-kernel").unwrap();
+        assert_eq!(
+            argv[at..at + 6],
+            ["-kernel", "/vm/kernel", "-initrd", "/vm/initrd", "-append", "a=1,2 b"]
+        );
+        assert!(!argv.join(" ").contains("pflash") && !argv.join(" ").contains("bootindex"));
     }
 
     #[test]

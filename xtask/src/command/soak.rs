@@ -52,6 +52,9 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
             judged.flips(ctx, &judges, &flips)
         }),
     ];
+    all.push(Check::counting("every power cut in what a machine writes", || {
+        test::power_cuts(ctx, &args.image)
+    }));
     for n in 1..=args.builds {
         let (tree, judges, image_dir, judged) = (&tree, &judges, &image_dir, &judged);
         all.push(Check::new(format!("build {n} from nothing, elsewhere, is the same"), move || {
@@ -97,7 +100,7 @@ pub fn sample(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
 
 fn properties(ctx: &Ctx, cases: u32) -> anyhow::Result<Counts> {
     let mut command = cargo::command(ctx, &["test", "--quiet", "--locked"]);
-    for name in ["deb", "disk-image", "payload", "slots", "uki", "verity"] {
+    for name in ["deb", "disk-image", "payload", "slots", "uki", "verity", "write-log"] {
         command.args(["--package", name]);
     }
     command.env("PROPTEST_CASES", cases.to_string());

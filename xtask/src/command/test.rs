@@ -3,6 +3,7 @@
 mod image;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Context as _;
 
@@ -16,6 +17,8 @@ pub use image::Judged;
 
 /// Versions behind the one under test: as many as three updates need.
 const NEXT_IMAGES: u32 = 3;
+/// Power cuts of each recording that are judged outside the long run.
+const SAMPLE_CUTS: &str = "1000";
 
 /// Runs the tier that was asked for, or all of them, and counts.
 pub fn run(ctx: &Ctx, args: &flags::Test) -> anyhow::Result<()> {
@@ -74,8 +77,26 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     checks::run_all(ctx, all)
 }
 
-/// Scenarios in virtual machines, with images of higher versions beside the one under test.
+/// Scenarios in virtual machines, with images of higher versions beside the one under test. Of the power cuts in what
+/// they record a sample is judged.
 pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Result<Counts> {
+    let seed = Judged::read(&image_dir(ctx, args)?, args.seed)?.seed.to_string();
+    let mut command = e2e(ctx, args)?;
+    command.args(["--sample-cuts", SAMPLE_CUTS, "--seed", &seed]);
+    if let Some(filter) = filter {
+        command.args(["--filter", filter]);
+    }
+    cargo::counted(command, "e2e")
+}
+
+/// The scenarios that record what a machine writes, with every power cut in it.
+pub fn power_cuts(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
+    let mut command = e2e(ctx, args)?;
+    command.args(["--filter", "power_cut"]);
+    cargo::counted(command, "e2e")
+}
+
+fn e2e(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Command> {
     let tree = command::run::tools(ctx, &args.inputs)?;
     let image_dir = image_dir(ctx, args)?;
     let work = ctx.target.join("e2e");
@@ -85,10 +106,7 @@ pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Resul
         command.arg("--next-image-dir").arg(&next);
     }
     command.arg("--tools").arg(&tree).arg("--work").arg(&work);
-    if let Some(filter) = filter {
-        command.args(["--filter", filter]);
-    }
-    cargo::counted(command, "e2e")
+    Ok(command)
 }
 
 /// Builds the next versions, with one more system user and unit.

@@ -14,8 +14,9 @@
 //! | 28..32 | length in bytes | |
 //! | 1..11, 14..26, 28..32 | | 13 characters, UTF-16 |
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 
+use super::slots::FOLDER;
 use super::volume::{Volume, VolumeError};
 
 /// Bytes of a slot.
@@ -26,7 +27,6 @@ pub(super) const DELETED: u8 = 0xe5;
 pub(super) const SLOTS_MAX: u32 = 1 << 16;
 pub(super) const LONG_NAME: u8 = 0x0f;
 const VOLUME_LABEL: u8 = 0x08;
-const FOLDER: u8 = 0x10;
 /// A slot with this bit in its number is the last part of a long name, and comes first.
 pub(super) const LAST_PART: u8 = 0x40;
 /// Parts of a long name of 255 characters.
@@ -80,16 +80,6 @@ pub(super) fn find_folder(
         first = found.ok_or_else(|| VolumeError::NoFolder(path.to_owned()))?.first_cluster;
     }
     Ok(first)
-}
-
-/// Marks the slots of a name as deleted, the short name first: its long one shows as nothing alone. Leaves the
-/// clusters as they are. Does not sync.
-pub(super) fn take_out(dev: &mut (impl Write + Seek), name: &Name) -> io::Result<()> {
-    for at in name.slots.iter().rev() {
-        dev.seek(SeekFrom::Start(*at))?;
-        dev.write_all(&[DELETED])?;
-    }
-    Ok(())
 }
 
 /// Returns the names in the folder that begins with cluster `first`.

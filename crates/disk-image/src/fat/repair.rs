@@ -13,14 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::names::{Name, names_at, take_out};
+use super::names::{Name, names_at};
+use super::rename::ENTRY_END;
+use super::slots::take_out;
 use super::volume::{Volume, VolumeError};
 use crate::device::{Device, Extent};
 
-/// End of a boot entry's name.
-const ENTRY_END: &str = ".efi";
 /// Names that are looked at; an ESP of ours has a few dozen.
-const NAMES_MAX: usize = 4096;
+pub(super) const NAMES_MAX: usize = 4096;
 
 /// What is wrong with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 //! | 22..24, 36..40 | sectors per table: 0, and the FAT32 field |
 //! | 32..36 | sectors in all |
 //! | 44..48 | first cluster of the root folder |
+//! | 48..50, 50..52 | sector with the number of free clusters, sector of the boot sector's backup; 0 or 0xffff: none |
 //! | 510..512 | 0x55 0xaa |
 
 use std::io::{self, Read, Seek, SeekFrom};
@@ -18,7 +19,7 @@ use crate::device::{Extent, Window};
 /// Largest volume that is read: 2^21 clusters, 8 GiB of 4 KiB each, above any EFI system partition of ours.
 pub const CLUSTERS_MAX: u32 = 1 << 21;
 /// Bits of a table entry that count.
-const CLUSTER_MASK: u32 = 0x0fff_ffff;
+pub(super) const CLUSTER_MASK: u32 = 0x0fff_ffff;
 /// A table entry from here on ends a chain.
 const END_OF_CHAIN: u32 = 0x0fff_fff8;
 
@@ -83,7 +84,11 @@ pub struct Volume {
     extent: Extent,
     cluster_len: u64,
     table_at: u64,
+    table_len: u64,
+    n_tables: u64,
     data_at: u64,
+    info_at: Option<u64>,
+    backup_at: Option<u64>,
     last_cluster: u32,
     /// First cluster of the root folder.
     pub root: u32,
@@ -129,11 +134,20 @@ impl Volume {
         if !(3..=CLUSTERS_MAX).contains(&last_cluster) {
             return refuse("clusters", "at most 2^21", n_clusters);
         }
+        // Both values say that there is none (fatgen103, BPB_FSInfo and BPB_BkBootSec).
+        let reserved_sector = |at: usize| {
+            let sector = Some(half(at)).filter(|sector| ![0, 0xffff].contains(sector) && *sector < reserved);
+            sector.map(|sector| sector * sector_len)
+        };
         Ok(Self {
             extent,
             cluster_len: per_cluster * sector_len,
             table_at: reserved * sector_len,
+            table_len: table_sectors * sector_len,
+            n_tables,
             data_at: data_sector * sector_len,
+            info_at: reserved_sector(48),
+            backup_at: reserved_sector(50).filter(|at| Some(*at) != reserved_sector(48)),
             last_cluster,
             root: u32::try_from(word(44)).expect("four bytes") & CLUSTER_MASK,
         })
@@ -195,6 +209,27 @@ impl Volume {
             }
         }
         Ok(extents)
+    }
+
+    /// Returns the number of the last cluster.
+    pub(super) fn last_cluster(&self) -> u32 {
+        self.last_cluster
+    }
+
+    /// Returns where on the device the tables begin.
+    pub(super) fn tables_at(&self) -> Vec<u64> {
+        let first = self.extent.offset + self.table_at;
+        (0..self.n_tables).map(|n| first + n * self.table_len).collect()
+    }
+
+    /// Returns where on the device the information sector is.
+    pub(super) fn info_at(&self) -> Option<u64> {
+        self.info_at.map(|at| self.extent.offset + at)
+    }
+
+    /// Returns where on the device the backup of the boot sector is.
+    pub(super) fn backup_at(&self) -> Option<u64> {
+        self.backup_at.map(|at| self.extent.offset + at)
     }
 
     /// Returns the bytes of a cluster.

@@ -1,13 +1,17 @@
-//! A version that does not work and is the only one: the machine stays.
+//! A version that does not work and was found good before: the only one stays up, another one takes over.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-use crate::guest::Guest;
+use super::next::runs;
+use crate::guest::{BOOT, Guest};
+use crate::image::Image;
 use crate::lab::Lab;
 use crate::offline::Disk;
 
+/// Failures in a row after which a blessed entry is put last, if there is another.
+const FAILURES_TO_PUT_LAST: usize = 2;
 /// Seconds that the start may take before the health checks call it hanging; the product has ten minutes.
 const HEALTH_DEADLINE_SECS: u32 = 150;
 /// For one try to boot, fail, and reset the machine.
@@ -21,6 +25,19 @@ TimeoutStartSec=infinity
 ExecCondition=grep -qF 'IMAGE_VERSION=\"@\"' /usr/lib/os-release
 ExecStart=sleep infinity
 ";
+
+/// A blessed entry whose slot does not exist, beside another blessed one.
+pub fn blessed_gives_way(lab: &Lab) -> anyhow::Result<()> {
+    let next = lab.next_image()?;
+    let guest = lab.editable_guest("one")?;
+    let mut disk = Disk::open(guest.home())?;
+    disk.install(next, &next.blessed_entry())?;
+    disk.break_root_hash(next, &next.blessed_entry())?;
+    drop(disk);
+    lab.say("installed the next version, blessed, with a wrong root hash");
+    short_device_wait(&guest);
+    gives_way(lab, &guest, next)
+}
 
 /// The only blessed entry, with an engine that cannot be read: the machine stays up and can be entered.
 pub fn blessed_bad_block(lab: &Lab) -> anyhow::Result<()> {
@@ -92,6 +109,38 @@ fn install_hanging_unit(guest: &Guest, version: &str) -> anyhow::Result<()> {
          ln -s ../hanging.service {dir}/multi-user.target.wants/hanging.service"
     ))?;
     Ok(())
+}
+
+/// Powers on, and follows the failures of the blessed `next` until the first version runs again.
+fn gives_way(lab: &Lab, guest: &Guest, next: &Image) -> anyhow::Result<()> {
+    guest.power_on()?;
+    lab.check("every failure ends in a reset", || {
+        for reset in 1..=FAILURES_TO_PUT_LAST {
+            guest.wait_resets(reset, TRY)?;
+            lab.say(&format!("reset {reset}"));
+        }
+        Ok(())
+    })?;
+    guest.wait_login(BOOT)?;
+    lab.check("the first version runs again", || runs(guest, &lab.setup.image))?;
+    lab.check("it settles and is not reset again", || {
+        let state = guest.settled()?;
+        ensure!(state == "running", "the system is {state}");
+        let resets = guest.resets()?;
+        ensure!(resets == FAILURES_TO_PUT_LAST, "{resets} resets");
+        Ok(())
+    })?;
+    lab.check("the failed entry is put last", || {
+        let names = guest.root("ls /efi/EFI/Linux")?;
+        let expected = format!("{}_{}+0-{FAILURES_TO_PUT_LAST}.efi", next.product, next.version);
+        ensure!(names.lines().any(|name| name == expected), "no {expected} among {names}");
+        Ok(())
+    })?;
+    lab.check("status says which version failed", || {
+        let status = guest.root("slipway status")?;
+        ensure!(status.contains(&next.version.to_string()), "{status}");
+        Ok(())
+    })
 }
 
 /// Follows a machine that was booted into a failure until its health checks have given up.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::fallback::{TRY, short_device_wait, short_health_wait};
 use super::next::runs;
-use super::update::{TAKE_AT_ONCE, wait_until_taken};
+use super::update::wait_until_taken;
 use crate::guest::{BOOT, Guest};
 use crate::image::Image;
 use crate::lab::Lab;
@@ -114,10 +114,8 @@ pub fn through_updates(lab: &Lab) -> anyhow::Result<()> {
     short_health_wait(&guest);
     guest.boot()?;
     guest.settled()?;
-    guest.root(TAKE_AT_ONCE)?;
     // The entry is changed before the reboot, so it is the scenario that reboots.
-    let settings = format!("SERVER={}\nPOLL_INTERVAL=10s\nREBOOT_STRATEGY=off\n", site.url());
-    guest.root(&format!("mkdir -p /etc/slipway; printf '{settings}' > /etc/slipway/update.conf"))?;
+    site.tell(&guest, "off")?;
     for (n, bad) in (0..).zip(&ALL) {
         let version = variant::later_version(next, n)?;
         let variant = Variant { image: next, version, change: bad.change };

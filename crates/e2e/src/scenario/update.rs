@@ -17,10 +17,6 @@ use crate::variant::{Change, Variant};
 const UPDATE: Duration = Duration::from_secs(600);
 /// Of the payload, most that two builds of the same packages may differ in, in percent.
 const FETCHED_MAX: u64 = 10;
-/// No time server answers here, and the agent would wait five minutes for one in each boot.
-pub const TAKE_AT_ONCE: &str = "
-mkdir -p /run/systemd/timesync; touch /run/systemd/timesync/synchronized
-echo 'f /run/systemd/timesync/synchronized' > /etc/tmpfiles.d/e2e.conf";
 /// What a machine gathers: files of its own, a user, a container that writes, a key in etcd, a default of /etc that
 /// is changed. The check holds the first boot of a new version up for a while, once.
 const OF_ITS_OWN: &str = r#"
@@ -61,8 +57,7 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
     guest.settled()?;
     guest.root(containers::IMAGES)?;
     guest.root(OF_ITS_OWN)?;
-    guest.root(TAKE_AT_ONCE)?;
-    set_server(&guest, &site, "reboot")?;
+    site.tell(&guest, "reboot")?;
 
     let resets = guest.resets()?;
     site.offer(second, 1)?;
@@ -105,7 +100,7 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
     })?;
 
     let loader = guest.root(LOADER)?;
-    set_server(&guest, &site, "off")?;
+    site.tell(&guest, "off")?;
     let newer = Variant { image: third, version: third.version.clone(), change: Change::NewerLoader };
     site.offer_variant(&newer, 2)?;
     lab.check("a newer one goes into the slot of the one that was rolled back", || {
@@ -158,12 +153,6 @@ pub fn wait_until_taken(guest: &Guest, version: &Version) -> anyhow::Result<()> 
     let out = guest.run(&script, UPDATE)?;
     ensure!(out.status == 0, "version {version} was not taken: {}", last_word(guest));
     Ok(())
-}
-
-fn set_server(guest: &Guest, site: &Site, strategy: &str) -> anyhow::Result<()> {
-    let url = site.url();
-    let settings = format!("SERVER={url}\nPOLL_INTERVAL=10s\nREBOOT_STRATEGY={strategy}\n");
-    guest.root(&format!("mkdir -p /etc/slipway; printf '{settings}' > /etc/slipway/update.conf")).map(drop)
 }
 
 /// Fails unless `image` runs from `slot`, all is well, and the ESP has the entries of `good` without counters.

@@ -257,7 +257,7 @@ pub mod tests {
         let tree = fallen_back();
         let failures =
             Failures { count: 2, reasons: vec![Failure { reason: "no disk".to_owned(), time: 1 }] };
-        failures::store(&tree.host.path("/efi/slipway/failures"), "2.0.0", &failures).unwrap();
+        failures::store(&tree.host, "2.0.0", &failures).unwrap();
         let entries = collect(&tree.host).unwrap().entries.unwrap();
         assert_eq!((&entries[1].failures, entries[1].verdict), (&failures, Verdict::Failed));
     }

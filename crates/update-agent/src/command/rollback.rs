@@ -1,13 +1,13 @@
 //! `slipway-update rollback`: back to the other version, and not forward again by itself.
 
 use agent_support::host::Host;
-use agent_support::{boot, durable, esp};
+use agent_support::{boot, esp};
 use anyhow::Context;
 use slots::EntryName;
 
 use super::{Exit, print};
 use crate::history::{self, What};
-use crate::{entries, lock, reboot, state};
+use crate::{lock, reboot, state};
 
 /// What a rollback does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +30,8 @@ pub fn rollback(host: &Host) -> anyhow::Result<Exit> {
         state.waiting = None;
     })?;
     let last = plan.leave.without_tries();
-    esp::write(host, |esp| {
-        durable::rename(&entries::path_of(esp, &plan.leave), &entries::path_of(esp, &last))
-    })
-    .context("putting the newer entry last")?;
+    esp::rename_entry(host, &plan.leave.to_string(), &last.to_string())
+        .context("putting the newer entry last")?;
     let (left, back) = (&plan.leave.version, &plan.back_to.version);
     history::add(host, What::RolledBack, Some(left), &format!("to {back}"))?;
     print::line(&format!("version {left} is put last and held until a newer one appears"))?;
