@@ -32,6 +32,9 @@ pub fn run(lab: &Lab) -> anyhow::Result<()> {
     lab.check("a machine of 2 GiB keeps no reserve for huge pages", || {
         guest.root("grep -qF '[never]' /sys/kernel/mm/transparent_hugepage/enabled").map(drop)
     })?;
+    lab.check("the locale is where sshd looks for it", || {
+        guest.sh("grep -qx LANG=C.UTF-8 /etc/default/locale /etc/locale.conf").map(drop)
+    })?;
     lab.check("etcd is off until configured", || {
         let out = guest.try_root("systemctl is-active etcd.service")?;
         ensure!(out.stdout == "inactive", "etcd is {}", out.stdout);
