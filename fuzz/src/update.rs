@@ -98,8 +98,7 @@ fn payload(n_keys: u8) -> Vec<u8> {
         uki: b"uki",
         uki_blocks: &uki_blocks,
         loader: b"loader",
-        tree: &[4; 4096][..],
-        tree_len: 4096,
+        tree: &[4; 4096],
         usr: &[5; 8192][..],
         usr_len: 8192,
     };

@@ -91,6 +91,7 @@ pub fn section_at(head: &Head, at: u64) -> &'static str {
         ("uki_blocks", layout.uki_blocks),
         ("uki", layout.uki),
         ("loader", layout.loader),
+        ("tree_blocks", layout.tree_blocks),
         ("tree", layout.tree),
         ("usr", layout.usr),
     ];
@@ -161,8 +162,9 @@ mod tests {
             (layout.uki.offset + 0x400, "block 1 of the UKI at byte"),
             (end(layout.uki), "of the UKI at byte"),
             (layout.loader.offset, "the loader at byte"),
-            (layout.tree.offset, "the hash tree at byte"),
-            (end(layout.tree), "the hash tree at byte"),
+            (layout.tree_blocks.offset, "the block list of the hash tree at byte"),
+            (layout.tree.offset, "checking the hash tree at byte"),
+            (end(layout.tree), "checking the hash tree at byte"),
             (layout.usr.offset + 5 * 4096 + 7, "block 5 of /usr at byte"),
             (end(layout.usr), "block 129 of /usr at byte"),
         ] {

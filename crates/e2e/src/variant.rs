@@ -81,6 +81,7 @@ impl Variant<'_> {
         };
         let layout = &manifest.layout;
         let (uki, loader) = (self.uki(whole(layout.uki)?)?, self.loader(whole(layout.loader)?)?);
+        let tree = whole(layout.tree)?;
         let starts = uki::section_starts(&uki[..uki::HEAD_LEN.min(uki.len())], u64::try_from(uki.len())?)?;
         let parts = Parts {
             product: &manifest.product,
@@ -93,8 +94,7 @@ impl Variant<'_> {
             uki_blocks: &BlockList::of(&uki, starts)?,
             uki: &uki,
             loader: &loader,
-            tree: section(layout.tree)?,
-            tree_len: layout.tree.len,
+            tree: &tree,
             usr: section(layout.usr)?,
             usr_len: layout.usr.len,
         };

@@ -1,13 +1,14 @@
-//! The block list of a UKI: length and SHA-256 of each of its blocks, in order, without gaps.
+//! The block list of a UKI or a hash tree: length and SHA-256 of each block of it, in order, without gaps.
 //!
 //! | bytes | field |
 //! | --- | --- |
 //! | 36 n + 0..4 | length of block n in bytes, 1 to 4096, little-endian |
 //! | 36 n + 4..36 | its SHA-256 |
 //!
-//! The blocks are 4 KiB counted from the start of each PE section, because sections are aligned to 512 bytes
-//! only: a section that has not changed gives the same blocks wherever it lies. The list says where blocks
-//! end, so a reader needs no PE parser for it.
+//! Blocks are 4 KiB counted from starts. Those of a UKI are its PE sections, which are aligned to 512 bytes only: a
+//! section that has not changed gives the same blocks wherever it lies. In a hash tree every thirty-second hash or so
+//! is a start, chosen by the hash itself: hashes that only moved, because data in front of theirs grew, give the
+//! same blocks. The list says where blocks end, so a reader needs no PE parser for it.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -20,8 +21,15 @@ use crate::digest::Digest;
 pub const BLOCK_SIZE: usize = 4096;
 /// Longest UKI in bytes: five times what we make.
 pub const UKI_MAX: u64 = 256 << 20;
-/// Most blocks of a UKI: those of the longest, and a short one for each of 96 sections and the gap behind it.
-pub const UKI_BLOCKS_MAX: u64 = UKI_MAX / 4096 + 200;
+/// Most blocks in a list: those of the longest UKI, and a short one for each of 96 sections and the gap behind it. The
+/// longest `/usr` has a tree of half as many.
+pub const BLOCKS_MAX: u64 = UKI_MAX / 4096 + 200;
+/// Bytes of a hash in a tree.
+const HASH_LEN: usize = 32;
+/// One hash in so many ends a block of a tree.
+const TREE_SPREAD: u8 = 32;
+/// What the first byte of such a hash is, modulo [`TREE_SPREAD`].
+const TREE_MARK: u8 = 7;
 /// Bytes of a block in the list.
 pub(crate) const ROW_LEN: u64 = 36;
 
@@ -49,8 +57,8 @@ pub enum BlockListError {
         /// Length in bytes.
         found: usize,
     },
-    /// More blocks than a UKI can have.
-    #[error("the block list has {found} blocks: expected 1 to {UKI_BLOCKS_MAX}")]
+    /// More blocks than a list can have.
+    #[error("the block list has {found} blocks: expected 1 to {BLOCKS_MAX}")]
     Count {
         /// Number of blocks.
         found: u64,
@@ -76,7 +84,7 @@ pub enum BlockListError {
 /// Why a file's blocks could not be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadBlocksError {
-    /// The file is empty, or larger than any UKI.
+    /// The file is empty, or too large.
     #[error("listing the blocks of the file")]
     List(#[from] BlockListError),
     /// The file ended early.
@@ -144,6 +152,15 @@ impl BlockList {
         Ok(Self(blocks))
     }
 
+    /// Lists the blocks of a hash tree, or of hashes in a row: a block begins behind each hash whose first byte is
+    /// [`TREE_MARK`] in its lower bits.
+    pub fn of_hashes(hashes: &[u8]) -> Result<Self, BlockListError> {
+        let (rows, _) = hashes.as_chunks::<HASH_LEN>();
+        // Zeros pad a tree and are no mark, or each would be a block.
+        let ends = (1_u64..).zip(rows).filter(|(_, hash)| hash[0] % TREE_SPREAD == TREE_MARK);
+        Self::of(hashes, ends.map(|(idx, _)| idx * to_u64(HASH_LEN)))
+    }
+
     /// Reads a list of the blocks of a file of `file_len` bytes.
     pub fn parse(bytes: &[u8], file_len: u64) -> Result<Self, BlockListError> {
         let rows = <[RawBlock]>::ref_from_bytes(bytes);
@@ -191,7 +208,7 @@ fn cuts(file_len: u64, starts: impl IntoIterator<Item = u64>) -> Vec<u64> {
 
 fn checked_count(found: u64) -> Result<usize, BlockListError> {
     match usize::try_from(found) {
-        Ok(count) if (1..=UKI_BLOCKS_MAX).contains(&found) => Ok(count),
+        Ok(count) if (1..=BLOCKS_MAX).contains(&found) => Ok(count),
         Ok(_) | Err(_) => Err(BlockListError::Count { found }),
     }
 }
@@ -204,6 +221,7 @@ fn to_u64(len: usize) -> u64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::HashSet;
 
     #[test]
     fn blocks_are_counted_from_each_start() {
@@ -227,6 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn hashes_that_moved_are_in_the_same_blocks() {
+        let hashes: Vec<u8> = (0..2000_u32).flat_map(|n| Digest::of(&n.to_le_bytes()).0).collect();
+        let list = BlockList::of_hashes(&hashes).unwrap();
+        let n_blocks = list.blocks().len();
+        assert!((40..120).contains(&n_blocks), "{n_blocks}");
+        let old: HashSet<Digest> = list.blocks().iter().map(|block| block.hash).collect();
+        // One hash more in front, one changed, padding behind.
+        let mut moved = [&[9; 32][..], &hashes, &[0; 4096 - 32]].concat();
+        moved[40_000] ^= 0x40;
+        let list = BlockList::of_hashes(&moved).unwrap();
+        let n_new = list.blocks().iter().filter(|block| !old.contains(&block.hash)).count();
+        assert!((1..6).contains(&n_new), "{n_new} of {n_blocks}");
+        assert!(list.blocks().iter().all(|block| block.len.is_multiple_of(32)));
+    }
+
+    #[test]
     fn rows_lie_where_the_table_says() {
         let bytes = BlockList::of(&[1; 5000], []).unwrap().to_bytes();
         let second = [&904_u32.to_le_bytes()[..], &Digest::of(&[1; 904]).0].concat();
@@ -240,7 +274,7 @@ mod tests {
         let check = |bytes: &[u8], expected| assert_eq!(BlockList::parse(bytes, 5000), Err(expected));
         check(&bytes[..71], BlockListError::Length { found: 71 });
         check(&[], BlockListError::Count { found: 0 });
-        let found = UKI_BLOCKS_MAX + 1;
+        let found = BLOCKS_MAX + 1;
         check(&vec![0; 36 * usize::try_from(found).unwrap()], BlockListError::Count { found });
         check(&bytes[..36], BlockListError::Sum { expected: 5000, found: 4096 });
         for (len, found) in [(0_u32, 0), (4097, 4097), (u32::MAX, u32::MAX)] {
@@ -259,7 +293,7 @@ mod tests {
         assert_eq!(found.to_string(), expected.to_string());
         // The length alone decides how much memory is taken.
         assert!(matches!(read(&[], u64::MAX), ReadBlocksError::List(BlockListError::Count { .. })));
-        let largest = UKI_BLOCKS_MAX * 4096;
+        let largest = BLOCKS_MAX * 4096;
         assert!(matches!(read(&[], largest), ReadBlocksError::List(BlockListError::Count { .. })));
         assert!(matches!(read(&[], largest - 4096), ReadBlocksError::Truncated { offset: 0, .. }));
     }

@@ -1,10 +1,10 @@
 //! Where each section of a payload lies. The lengths decide; there is one layout for them.
 //!
 //! Behind the envelope, each at the next multiple of [`ALIGNMENT`]: the UKI's block list, the UKI, the
-//! loader, the hash tree without superblock, the `/usr` image. What vouches for a section lies in front of
+//! loader, the hash tree's block list, the tree without superblock, the `/usr` image. What vouches for a section lies in front of
 //! it, so a reader that gets the file from start to end can check every byte as it comes.
 
-use crate::blocks::{ROW_LEN, UKI_BLOCKS_MAX, UKI_MAX};
+use crate::blocks::{BLOCKS_MAX, ROW_LEN, UKI_MAX};
 use crate::envelope::ENVELOPE_MAX;
 
 /// Sections start at multiples of this: the size of a block of `/usr`.
@@ -35,6 +35,8 @@ pub struct SectionLens {
     pub uki: u64,
     /// Boot loader.
     pub loader: u64,
+    /// Block list of the hash tree; zero if that is.
+    pub tree_blocks: u64,
     /// Hash tree without superblock; zero for an image of one block, whose hash is the root hash.
     pub tree: u64,
     /// `/usr` image.
@@ -50,6 +52,8 @@ pub struct Layout {
     pub uki: Extent,
     /// Boot loader.
     pub loader: Extent,
+    /// Block list of the hash tree.
+    pub tree_blocks: Extent,
     /// Hash tree without superblock.
     pub tree: Extent,
     /// `/usr` image.
@@ -73,9 +77,10 @@ pub enum LayoutError {
 
 /// Most bytes of each section: far above what we make, far below what could hurt.
 const LIMITS: SectionLens = SectionLens {
-    uki_blocks: ROW_LEN * UKI_BLOCKS_MAX,
+    uki_blocks: ROW_LEN * BLOCKS_MAX,
     uki: UKI_MAX,
     loader: 4 << 20,
+    tree_blocks: ROW_LEN * BLOCKS_MAX,
     tree: 64 << 20,
     usr: 4 << 30,
 };
@@ -87,6 +92,7 @@ impl SectionLens {
             ("uki_blocks", self.uki_blocks, ROW_LEN, LIMITS.uki_blocks, ROW_LEN),
             ("uki", self.uki, 1, LIMITS.uki, 1),
             ("loader", self.loader, 1, LIMITS.loader, 1),
+            ("tree_blocks", self.tree_blocks, 0, LIMITS.tree_blocks, ROW_LEN),
             ("tree", self.tree, 0, LIMITS.tree, ALIGNMENT),
             ("usr", self.usr, ALIGNMENT, LIMITS.usr, ALIGNMENT),
         ];
@@ -110,14 +116,15 @@ impl Layout {
             uki_blocks: next(lens.uki_blocks),
             uki: next(lens.uki),
             loader: next(lens.loader),
+            tree_blocks: next(lens.tree_blocks),
             tree: next(lens.tree),
             usr: next(lens.usr),
         })
     }
 
     /// Returns the sections in the order of the file.
-    pub fn sections(&self) -> [Extent; 5] {
-        [self.uki_blocks, self.uki, self.loader, self.tree, self.usr]
+    pub fn sections(&self) -> [Extent; 6] {
+        [self.uki_blocks, self.uki, self.loader, self.tree_blocks, self.tree, self.usr]
     }
 
     /// Returns the length of the whole payload.
@@ -153,16 +160,17 @@ fn limit(section: &'static str, found: u64, min: u64, max: u64, step: u64) -> Re
 mod tests {
     use super::*;
 
-    const LENS: SectionLens = SectionLens { uki_blocks: 72, uki: 5000, loader: 4096, tree: 4096, usr: 8192 };
+    const LENS: SectionLens =
+        SectionLens { uki_blocks: 72, uki: 5000, loader: 4096, tree_blocks: 36, tree: 4096, usr: 8192 };
 
     #[test]
     fn each_section_starts_at_the_next_multiple() {
         let layout = Layout::new(1000, &LENS).unwrap();
         let starts = layout.sections().map(|section| section.offset);
-        assert_eq!(starts, [4096, 8192, 16384, 20480, 24576]);
-        assert_eq!(layout.total(), 32768);
+        assert_eq!(starts, [4096, 8192, 16384, 20480, 24576, 28672]);
+        assert_eq!(layout.total(), 36864);
         let padding: Vec<_> = layout.padding(1000).iter().map(|extent| (extent.offset, extent.len)).collect();
-        assert_eq!(padding, [(1000, 3096), (4168, 4024), (13192, 3192)]);
+        assert_eq!(padding, [(1000, 3096), (4168, 4024), (13192, 3192), (20516, 4060)]);
         assert_eq!(Layout::new(4097, &LENS).unwrap().uki_blocks.offset, 8192);
     }
 
@@ -180,6 +188,8 @@ mod tests {
         check(|lens| lens.uki = 0, "uki");
         check(|lens| lens.uki = (256 << 20) + 1, "uki");
         check(|lens| lens.loader = u64::MAX, "loader");
+        check(|lens| lens.tree_blocks = 35, "tree_blocks");
+        check(|lens| lens.tree_blocks = LIMITS.tree_blocks + 36, "tree_blocks");
         check(|lens| lens.tree = 1, "tree");
         check(|lens| lens.tree = (64 << 20) + 4096, "tree");
         check(|lens| lens.usr = 0, "usr");

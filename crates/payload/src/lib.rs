@@ -18,7 +18,7 @@ mod text;
 mod trust;
 mod write;
 
-pub use blocks::{BLOCK_SIZE, Block, BlockList, BlockListError, ReadBlocksError, UKI_BLOCKS_MAX, UKI_MAX};
+pub use blocks::{BLOCK_SIZE, BLOCKS_MAX, Block, BlockList, BlockListError, ReadBlocksError, UKI_MAX};
 pub use channel::Channel;
 pub use digest::{Digest, ParseDigestError};
 pub use envelope::{

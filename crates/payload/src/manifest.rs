@@ -46,6 +46,8 @@ pub struct Manifest {
     pub uki_blocks_sha256: Digest,
     /// SHA-256 of the boot loader.
     pub loader_sha256: Digest,
+    /// SHA-256 of the hash tree's block list.
+    pub tree_blocks_sha256: Digest,
     /// Time of the locked packages, seconds since 1970.
     pub build_time: u64,
 }
@@ -107,6 +109,7 @@ struct Wire {
     uki_blocks: WireSection,
     uki: WireSection,
     loader: WireSection,
+    tree_blocks: WireSection,
     tree: WirePlace,
     usr: WirePlace,
     total_length: u64,
@@ -134,6 +137,7 @@ impl Manifest {
             uki_blocks: wire.uki_blocks.size,
             uki: wire.uki.size,
             loader: wire.loader.size,
+            tree_blocks: wire.tree_blocks.size,
             tree: wire.tree.size,
             usr: wire.usr.size,
         };
@@ -142,6 +146,7 @@ impl Manifest {
             ("uki_blocks", layout.uki_blocks, wire.uki_blocks.offset),
             ("uki", layout.uki, wire.uki.offset),
             ("loader", layout.loader, wire.loader.offset),
+            ("tree_blocks", layout.tree_blocks, wire.tree_blocks.offset),
             ("tree", layout.tree, wire.tree.offset),
             ("usr", layout.usr, wire.usr.offset),
         ];
@@ -172,6 +177,7 @@ impl Manifest {
             uki_sha256: hex("uki.sha256", &wire.uki.sha256)?,
             uki_blocks_sha256: hex("uki_blocks.sha256", &wire.uki_blocks.sha256)?,
             loader_sha256: hex("loader.sha256", &wire.loader.sha256)?,
+            tree_blocks_sha256: hex("tree_blocks.sha256", &wire.tree_blocks.sha256)?,
             build_time: wire.build_time,
         })
     }
@@ -204,6 +210,7 @@ impl Manifest {
             uki_blocks: section(self.layout.uki_blocks, self.uki_blocks_sha256),
             uki: section(self.layout.uki, self.uki_sha256),
             loader: section(self.layout.loader, self.loader_sha256),
+            tree_blocks: section(self.layout.tree_blocks, self.tree_blocks_sha256),
             tree: place(self.layout.tree),
             usr: place(self.layout.usr),
             total_length: self.layout.total(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use crate::blocks::BlockList;
+use crate::blocks::{BlockList, BlockListError};
 use crate::digest::Digest;
 use crate::envelope::{EnvelopeError, Kind, seal};
 use crate::key::SecretKey;
@@ -11,7 +11,7 @@ use crate::manifest::{Architecture, Manifest, ManifestError};
 
 /// What a payload is made of.
 #[derive(Debug)]
-pub struct Parts<'a, T, U> {
+pub struct Parts<'a, U> {
     /// Name of the product.
     pub product: &'a str,
     /// Version.
@@ -33,9 +33,7 @@ pub struct Parts<'a, T, U> {
     /// Boot loader.
     pub loader: &'a [u8],
     /// Hash tree without superblock.
-    pub tree: T,
-    /// Its length in bytes.
-    pub tree_len: u64,
+    pub tree: &'a [u8],
     /// `/usr` image.
     pub usr: U,
     /// Its length in bytes.
@@ -45,6 +43,9 @@ pub struct Parts<'a, T, U> {
 /// Why a payload could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
+    /// The hash tree has too many blocks.
+    #[error("listing the blocks of the hash tree")]
+    TreeBlocks(#[from] BlockListError),
     /// A section is too long.
     #[error("laying out the payload")]
     Layout(#[from] LayoutError),
@@ -71,20 +72,28 @@ pub enum WriteError {
 
 /// Writes a payload signed by `keys`, and returns its manifest. What was written is whole only when this
 /// returns without error.
-pub fn write<T: Read, U: Read>(
-    parts: Parts<'_, T, U>,
+pub fn write<U: Read>(
+    parts: Parts<'_, U>,
     keys: &[SecretKey],
     mut out: impl Write,
 ) -> Result<Manifest, WriteError> {
-    let blocks = parts.uki_blocks.to_bytes();
+    let lists = Lists {
+        uki: parts.uki_blocks.to_bytes(),
+        // An image of one block has no tree.
+        tree: match parts.tree {
+            [] => vec![],
+            tree => BlockList::of_hashes(tree)?.to_bytes(),
+        },
+    };
     let lens = SectionLens {
-        uki_blocks: to_u64(blocks.len()),
+        uki_blocks: to_u64(lists.uki.len()),
         uki: to_u64(parts.uki.len()),
         loader: to_u64(parts.loader.len()),
-        tree: parts.tree_len,
+        tree_blocks: to_u64(lists.tree.len()),
+        tree: to_u64(parts.tree.len()),
         usr: parts.usr_len,
     };
-    let (manifest, envelope) = head(&parts, &blocks, &lens, keys)?;
+    let (manifest, envelope) = head(&parts, &lists, &lens, keys)?;
     let layout = manifest.layout;
     let mut at = to_u64(envelope.len());
     out.write_all(&envelope)?;
@@ -97,19 +106,25 @@ pub fn write<T: Read, U: Read>(
         at = extent.end();
         Ok(())
     };
-    section("uki_blocks", &mut blocks.as_slice(), layout.uki_blocks)?;
+    section("uki_blocks", &mut lists.uki.as_slice(), layout.uki_blocks)?;
     section("uki", &mut { parts.uki }, layout.uki)?;
     section("loader", &mut { parts.loader }, layout.loader)?;
-    let (mut tree, mut usr) = (parts.tree, parts.usr);
-    section("tree", &mut tree, layout.tree)?;
-    section("usr", &mut usr, layout.usr)?;
+    section("tree_blocks", &mut lists.tree.as_slice(), layout.tree_blocks)?;
+    section("tree", &mut { parts.tree }, layout.tree)?;
+    section("usr", &mut { parts.usr }, layout.usr)?;
     Ok(manifest)
 }
 
+/// The block lists as stored.
+struct Lists {
+    uki: Vec<u8>,
+    tree: Vec<u8>,
+}
+
 /// Makes manifest and envelope.
-fn head<T, U>(
-    parts: &Parts<'_, T, U>,
-    blocks: &[u8],
+fn head<U>(
+    parts: &Parts<'_, U>,
+    lists: &Lists,
     lens: &SectionLens,
     keys: &[SecretKey],
 ) -> Result<(Manifest, Vec<u8>), WriteError> {
@@ -125,8 +140,9 @@ fn head<T, U>(
         // the most signatures ends within the first multiple.
         layout: Layout::new(ALIGNMENT, lens)?,
         uki_sha256: Digest::of(parts.uki),
-        uki_blocks_sha256: Digest::of(blocks),
+        uki_blocks_sha256: Digest::of(&lists.uki),
         loader_sha256: Digest::of(parts.loader),
+        tree_blocks_sha256: Digest::of(&lists.tree),
         build_time: parts.build_time,
     };
     let body = manifest.to_json();
@@ -159,8 +175,7 @@ mod tests {
             uki: &uki,
             uki_blocks: &blocks,
             loader: b"loader",
-            tree: [6; 4096].as_slice(),
-            tree_len: 4096,
+            tree: &[6; 4096],
             usr,
             usr_len: 8192,
         };
@@ -187,6 +202,7 @@ mod tests {
             assert_eq!(Digest::of(part(layout.uki)), manifest.uki_sha256);
             assert_eq!(Digest::of(part(layout.uki_blocks)), manifest.uki_blocks_sha256);
             assert_eq!(part(layout.loader), b"loader");
+            assert_eq!(Digest::of(part(layout.tree_blocks)), manifest.tree_blocks_sha256);
             assert_eq!((part(layout.tree), part(layout.usr)), (&[6; 4096][..], &[7; 8192][..]));
             for padding in layout.padding(to_u64(envelope.len)) {
                 assert!(part(padding).iter().all(|byte| *byte == 0));

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 const ENVELOPE_LEN: u64 = 3000;
 
 fn manifest() -> Manifest {
-    let lens = SectionLens { uki_blocks: 72, uki: 5000, loader: 300, tree: 4096, usr: 8192 };
+    let lens =
+        SectionLens { uki_blocks: 72, uki: 5000, loader: 300, tree_blocks: 108, tree: 4096, usr: 8192 };
     Manifest {
         product: "slipway".to_owned(),
         version: "1.4.0".to_owned(),
@@ -23,6 +24,7 @@ fn manifest() -> Manifest {
         uki_sha256: Digest([4; 32]),
         uki_blocks_sha256: Digest([5; 32]),
         loader_sha256: Digest([6; 32]),
+        tree_blocks_sha256: Digest([7; 32]),
         build_time: 1_790_000_000,
     }
 }
@@ -61,15 +63,20 @@ fn the_text_is_this() {
             "size": 300,
             "sha256": "0606060606060606060606060606060606060606060606060606060606060606"
           },
-          "tree": {
+          "tree_blocks": {
             "offset": 20480,
+            "size": 108,
+            "sha256": "0707070707070707070707070707070707070707070707070707070707070707"
+          },
+          "tree": {
+            "offset": 24576,
             "size": 4096
           },
           "usr": {
-            "offset": 24576,
+            "offset": 28672,
             "size": 8192
           },
-          "total_length": 32768
+          "total_length": 36864
         }"#]]
     .assert_eq(&text());
 }
@@ -98,8 +105,14 @@ fn the_longest_leaves_room_for_every_signature() {
     longest.version = "1".repeat(20);
     longest.min_from = "1".repeat(20);
     longest.build_time = u64::MAX;
-    let lens =
-        SectionLens { uki_blocks: 36 << 16, uki: 256 << 20, loader: 4 << 20, tree: 64 << 20, usr: 4 << 30 };
+    let lens = SectionLens {
+        uki_blocks: 36 << 16,
+        uki: 256 << 20,
+        loader: 4 << 20,
+        tree_blocks: 36 << 16,
+        tree: 64 << 20,
+        usr: 4 << 30,
+    };
     longest.layout = Layout::new(ENVELOPE_LEN, &lens).unwrap();
     let body = longest.to_json();
     assert_eq!(Manifest::parse(&body, ENVELOPE_LEN), Ok(longest));
@@ -153,7 +166,7 @@ fn numbers_are_those_that_the_sections_need() {
             ("\"hash_type\": 1", "\"hash_type\": 0"),
             ("\"block_size\": 4096", "\"block_size\": 512"),
             ("\"usr_blocks\": 2", "\"usr_blocks\": 3"),
-            ("\"total_length\": 32768", "\"total_length\": 32769"),
+            ("\"total_length\": 36864", "\"total_length\": 32769"),
         ],
         expect![[r#"
             payload manifest, field `hash_type`: expected 1, found `0`
@@ -171,6 +184,7 @@ fn sections_have_their_limits_and_their_places() {
             ("\"size\": 8192", "\"size\": 8193"),
             ("\"size\": 300", "\"size\": 0"),
             ("\"size\": 72", "\"size\": 71"),
+            ("\"size\": 108", "\"size\": 35"),
             ("\"size\": 5000", "\"size\": 268435457"),
             ("\"offset\": 8192", "\"offset\": 4096"),
             ("\"offset\": 4096", "\"offset\": 18446744073709551615"),
@@ -179,6 +193,7 @@ fn sections_have_their_limits_and_their_places() {
             payload manifest: section `usr` has 8193 bytes: expected 4096 to 4294967296, a multiple of 4096
             payload manifest: section `loader` has 0 bytes: expected 1 to 4194304
             payload manifest: section `uki_blocks` has 71 bytes: expected 36 to 2366496, a multiple of 36
+            payload manifest: section `tree_blocks` has 35 bytes: expected 0 to 2366496, a multiple of 36
             payload manifest: section `uki` has 268435457 bytes: expected 1 to 268435456
             payload manifest, section `uki` is at 4096: expected 8192
             payload manifest, section `uki_blocks` is at 18446744073709551615: expected 4096
@@ -197,6 +212,7 @@ fn hashes_are_whole_and_in_lower_case() {
             (&digits("04"), ""),
             (&digits("05"), "x"),
             (&digits("06"), "0x06"),
+            (&digits("07"), "07"),
         ],
         expect![[r#"
             payload manifest, field `root_hash`: `01` is not 64 lower-case hexadecimal digits
@@ -205,6 +221,7 @@ fn hashes_are_whole_and_in_lower_case() {
             payload manifest, field `uki.sha256`: `` is not 64 lower-case hexadecimal digits
             payload manifest, field `uki_blocks.sha256`: `x` is not 64 lower-case hexadecimal digits
             payload manifest, field `loader.sha256`: `0x06` is not 64 lower-case hexadecimal digits
+            payload manifest, field `tree_blocks.sha256`: `07` is not 64 lower-case hexadecimal digits
         "#]],
     );
 }
@@ -220,11 +237,11 @@ fn what_is_no_json_of_that_shape_is_refused() {
             ("\n}", "\n}}"),
         ],
         expect![[r#"
-            payload manifest: missing field `salt` at line 37 column 1
+            payload manifest: missing field `salt` at line 42 column 1
             payload manifest: duplicate field `product` at line 10 column 11
             payload manifest: invalid value: integer `-2`, expected u64 at line 12 column 18
             payload manifest: invalid type: floating point `2.0`, expected u64 at line 12 column 19
-            payload manifest: trailing characters at line 37 column 2
+            payload manifest: trailing characters at line 42 column 2
         "#]],
     );
 }
@@ -237,7 +254,7 @@ prop_compose! {
         n_tree in 0_u64..=1 << 14,
         n_usr in 1_u64..=1 << 20,
     ) -> SectionLens {
-        SectionLens { uki_blocks: 36 * n_blocks, uki, loader, tree: 4096 * n_tree, usr: 4096 * n_usr }
+        SectionLens { uki_blocks: 36 * n_blocks, uki, loader, tree_blocks: 36 * n_tree, tree: 4096 * n_tree, usr: 4096 * n_usr }
     }
 }
 
@@ -245,19 +262,19 @@ prop_compose! {
     fn any_manifest()(
         product in "[a-z0-9-]{1,32}",
         versions in ("[a-z0-9.~]{1,20}", "[a-z0-9.~]{1,20}"),
-        hashes: [[u8; 32]; 5],
+        hashes: [[u8; 32]; 6],
         verity_uuid: [u8; 16],
         lens in any_lens(),
         envelope_len in 1_u64..20_000,
         build_time: u64,
     ) -> (Manifest, u64) {
-        let [root_hash, salt, uki_sha256, uki_blocks_sha256, loader_sha256] = hashes.map(Digest);
+        let [root_hash, salt, uki_sha256, uki_blocks_sha256, loader_sha256, tree_blocks_sha256] = hashes.map(Digest);
         let (version, min_from) = versions;
         let layout = Layout::new(envelope_len, &lens).unwrap();
         let architecture = Architecture::X86_64;
         let manifest = Manifest {
             product, version, architecture, min_from, root_hash, salt, verity_uuid, layout, uki_sha256,
-            uki_blocks_sha256, loader_sha256, build_time,
+            uki_blocks_sha256, loader_sha256, tree_blocks_sha256, build_time,
         };
         (manifest, envelope_len)
     }

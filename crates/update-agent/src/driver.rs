@@ -201,6 +201,7 @@ impl Driver<'_> {
             traffic: &self.traffic,
             running_entry: &format!("{}/{}", entries::ENTRIES_DIR, target.entries.running),
             has_loader: entries::has_loader(self.host, head.manifest.loader_sha256)?,
+            disk: &target.disk,
         };
         self.work.spooled = Some(spool::spool(&spooling, &head, source, &mut self.reporter)?);
         Ok(())

@@ -196,7 +196,8 @@ mod tests {
     }
 
     fn manifest() -> Manifest {
-        let lens = SectionLens { uki_blocks: 72, uki: 5000, loader: 300, tree: 4096, usr: 8192 };
+        let lens =
+            SectionLens { uki_blocks: 72, uki: 5000, loader: 300, tree_blocks: 36, tree: 4096, usr: 8192 };
         Manifest {
             product: "slipway".to_owned(),
             version: "3.0.0".to_owned(),
@@ -209,6 +210,7 @@ mod tests {
             uki_sha256: Digest([4; 32]),
             uki_blocks_sha256: Digest([5; 32]),
             loader_sha256: Digest([6; 32]),
+            tree_blocks_sha256: Digest([7; 32]),
             build_time: 1,
         }
     }

@@ -87,6 +87,8 @@ pub struct Limits {
     pub usr_requests: usize,
     /// Requests for the blocks of the UKI.
     pub uki_requests: usize,
+    /// Requests for the blocks of the hash tree.
+    pub tree_requests: usize,
 }
 
 impl Default for Limits {
@@ -102,8 +104,10 @@ impl Default for Limits {
             pause_max: Duration::from_secs(60),
             redirects: 5,
             gap: 16 << 10,
-            usr_requests: 128,
-            uki_requests: 48,
+            // With those for all that is fetched whole, less than 200.
+            usr_requests: 116,
+            uki_requests: 44,
+            tree_requests: 24,
         }
     }
 }

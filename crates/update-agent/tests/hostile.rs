@@ -85,7 +85,11 @@ fn every_section_is_checked_by_name() {
         |m, bytes| bytes[at(m.layout.loader.offset) + 1] ^= 1,
         "section `loader`: expected SHA-256",
     );
-    check_changed(|m, bytes| bytes[at(m.layout.tree.offset) + 5000] ^= 1, "checking the hash tree");
+    check_changed(
+        |m, bytes| bytes[at(m.layout.tree_blocks.offset) + 40] ^= 1,
+        "section `tree_blocks`: expected SHA-256",
+    );
+    check_changed(|m, bytes| bytes[at(m.layout.tree.offset) + 5000] ^= 1, "of `tree`: expected hash");
     check_changed(
         |m, bytes| bytes[at(m.layout.usr.offset) + 4096 * 7] ^= 1,
         "block 7 of `usr`: expected hash",
@@ -94,7 +98,7 @@ fn every_section_is_checked_by_name() {
 
 #[test]
 fn all_padding_is_zero() {
-    for idx in 0..5 {
+    for idx in 0..6 {
         let (two, three) = versions();
         let (manifest, mut bytes) = payload(&three, &[key(1)]);
         let len = payload::Envelope::len_from_prefix(payload::Kind::Payload, &bytes).unwrap();
@@ -185,6 +189,22 @@ fn a_lying_tree_of_the_running_slot_costs_bytes_only() {
     let machine = machine(&two);
     // Blocks that the running slot's tree promises are something else.
     machine.damage(2, 4096 * 100, &[1; 4096 * 3]);
+    apply(&machine, &payload(&three, &[key(1)]).1).unwrap();
+    assert!(machine.partition(4).starts_with(&three.usr));
+}
+
+#[test]
+fn a_tree_of_another_image_is_refused_whoever_signed_it() {
+    let (two, mut three) = versions();
+    three.tree = release("3.1.0", 0..41).tree;
+    check_refused(&machine(&two), &payload(&three, &[key(1)]).1, "checking the hash tree");
+}
+
+#[test]
+fn a_running_tree_that_cannot_be_read_costs_bytes_only() {
+    let (two, three) = versions();
+    let machine = machine(&two);
+    machine.damage(3, 0, &[0; 4096 * 3]);
     apply(&machine, &payload(&three, &[key(1)]).1).unwrap();
     assert!(machine.partition(4).starts_with(&three.usr));
 }

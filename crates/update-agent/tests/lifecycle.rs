@@ -15,6 +15,7 @@ use std::fs;
 
 use agent_support::tries::{self, Stage, Try};
 use machines::{Machine, limits, machine};
+use payload::Extent;
 use releases::{Release, channel, key, payload, release, sealed_channel, verity_device};
 use server::Server;
 use update_agent::command::print::Format;
@@ -109,6 +110,17 @@ fn what_the_boot_has_is_recorded_before_a_reboot_is_wanted() {
     assert!(reboot::waiting(host).unwrap().is_some());
 }
 
+/// Sums up what lies within `section` of the ranges that were asked for.
+fn fetched_within(requests: &[String], section: Extent) -> u64 {
+    let range = |request: &String| -> Option<(u64, u64)> {
+        let (from, to) = request.split_once("Some((")?.1.strip_suffix("))")?.split_once(", ")?;
+        Some((from.parse().ok()?, to.parse().ok()?))
+    };
+    let within =
+        |(from, to): (u64, u64)| (to + 1).min(section.end()).saturating_sub(from.max(section.offset));
+    requests.iter().filter_map(range).map(within).sum()
+}
+
 #[test]
 fn only_what_the_machine_has_not_is_fetched() {
     let (one, two) = (release("1.0.0", 0..0), release("2.0.0", 100..103));
@@ -121,10 +133,13 @@ fn only_what_the_machine_has_not_is_fetched() {
     let (requests, bytes) = server.take_log();
     assert_eq!(u64::try_from(requests.len()).unwrap(), figures.requests);
     assert_eq!(u64::try_from(bytes).unwrap(), figures.fetched);
-    // Channel, head, block list, tree, three blocks of usr, the kernel's cmdline: no more than a tenth.
+    // Channel, head, block lists, parts of the tree, three blocks of usr, the kernel's cmdline: no more than a tenth.
     assert!(figures.fetched * 10 < figures.payload, "{figures:?}");
     assert!(1_200_000 < figures.reused, "{figures:?}");
     assert!(requests.len() < 12, "{requests:#?}");
+    let tree = payload(&two, &[key(1)]).0.layout.tree;
+    let of_tree = fetched_within(&requests, tree);
+    assert!((1..tree.len * 3 / 4).contains(&of_tree), "{of_tree} of {} bytes of the tree", tree.len);
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn as_text(head: &Head) -> String {
         ("uki_blocks", layout.uki_blocks),
         ("uki", layout.uki),
         ("loader", layout.loader),
+        ("tree_blocks", layout.tree_blocks),
         ("tree", layout.tree),
         ("usr", layout.usr),
     ] {

@@ -32,11 +32,30 @@ pub fn verify(reader: impl Read, envelope_len: u64, manifest: &Manifest) -> anyh
     let loader = at.whole(layout.loader, "the loader")?;
     equal(layout.loader, "the loader", manifest.loader_sha256, Digest::of(&loader))?;
 
+    at.padding(layout.tree_blocks)?;
+    let list = at.whole(layout.tree_blocks, "the block list of the hash tree")?;
+    equal(
+        layout.tree_blocks,
+        "the block list of the hash tree",
+        manifest.tree_blocks_sha256,
+        Digest::of(&list),
+    )?;
+
     at.padding(layout.tree)?;
     let bytes = at.whole(layout.tree, "the hash tree")?;
     let (salt, root) = (Salt(manifest.salt.0), RootHash(manifest.root_hash.0));
     let tree = VerifiedTree::new(bytes, manifest.usr_blocks(), &salt, &root)
         .with_context(|| format!("checking the hash tree at byte {}", layout.tree.offset))?;
+    // Machines that have most of the tree ask for the blocks of the list.
+    let expected = match tree.bytes() {
+        [] => vec![],
+        tree => BlockList::of_hashes(tree)?.to_bytes(),
+    };
+    ensure!(
+        list == expected,
+        "the block list of the hash tree at byte {} is not that of the tree behind it",
+        layout.tree_blocks.offset
+    );
 
     at.padding(layout.usr)?;
     let hasher = BlockHasher::new(&salt);

@@ -121,13 +121,14 @@ pub fn write(
     let starts = ::uki::section_starts(head, u64::try_from(uki.len())?);
     let starts = starts.with_context(|| format!("reading {}", sources.uki.display()))?;
     let uki_blocks = BlockList::of(&uki, starts).context("listing the blocks of the UKI")?;
-    let (mut tree, verity_len) = open(sources.verity)?;
+    let verity = read(sources.verity)?;
     // The machine writes the superblock itself, from the manifest.
-    let mut block = [0; verity::BLOCK_SIZE];
-    tree.read_exact(&mut block).with_context(|| format!("reading {}", sources.verity.display()))?;
+    let (block, tree) = verity
+        .split_first_chunk::<{ verity::BLOCK_SIZE }>()
+        .with_context(|| format!("{} has no superblock", sources.verity.display()))?;
     let superblock =
-        verity::Superblock::parse(&block).with_context(|| format!("reading {}", sources.verity.display()))?;
-    let tree_len = verity_len - u64::try_from(verity::BLOCK_SIZE)?;
+        verity::Superblock::parse(block).with_context(|| format!("reading {}", sources.verity.display()))?;
+    let tree_len = u64::try_from(tree.len())?;
     let (usr, usr_len) = open(sources.usr)?;
     let layout = verity::Layout::new(superblock.n_data_blocks)?;
     anyhow::ensure!(
@@ -147,8 +148,7 @@ pub fn write(
         uki: &uki,
         uki_blocks: &uki_blocks,
         loader: &loader,
-        tree: BufReader::with_capacity(1 << 20, tree),
-        tree_len,
+        tree,
         usr: BufReader::with_capacity(1 << 20, usr),
         usr_len,
     };

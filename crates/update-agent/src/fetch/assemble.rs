@@ -77,26 +77,35 @@ impl Blocks for UsrBlocks<'_> {
     }
 }
 
-impl Blocks for BlockList {
+/// The blocks of a section that has a block list.
+#[derive(Debug)]
+pub struct ListedBlocks<'a> {
+    /// Name of the section.
+    pub section: &'static str,
+    /// Its list.
+    pub list: &'a BlockList,
+}
+
+impl Blocks for ListedBlocks<'_> {
     fn section(&self) -> &'static str {
-        "uki"
+        self.section
     }
 
     fn count(&self) -> usize {
-        self.blocks().len()
+        self.list.blocks().len()
     }
 
     fn place(&self, idx: usize) -> (u64, usize) {
-        let block = &self.blocks()[idx];
+        let block = &self.list.blocks()[idx];
         (block.offset, block.len)
     }
 
     fn begins_at(&self, offset: u64) -> Option<usize> {
-        self.blocks().binary_search_by_key(&offset, |block| block.offset).ok()
+        self.list.blocks().binary_search_by_key(&offset, |block| block.offset).ok()
     }
 
     fn expected(&self, idx: usize) -> Digest {
-        self.blocks()[idx].hash
+        self.list.blocks()[idx].hash
     }
 
     fn hash(&self, bytes: &[u8]) -> Digest {

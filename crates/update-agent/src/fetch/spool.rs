@@ -2,9 +2,9 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `uki_blocks`, `loader`, `tree` | the sections, written when they are verified |
-//! | `uki.partial` | blocks of the UKI at their places |
-//! | `uki` | the UKI, whole |
+//! | `uki_blocks`, `loader`, `tree_blocks` | the sections, written when they are verified |
+//! | `uki.partial`, `tree.partial` | blocks of UKI and hash tree at their places |
+//! | `uki`, `tree` | the sections, whole |
 //!
 //! What is there already is checked again before it is used: the folder records nothing that would have to be true.
 
@@ -20,11 +20,18 @@ use payload::{Block, BlockList, Digest, Extent};
 use sha2::{Digest as _, Sha256};
 use verity::{RootHash, Salt, VerifiedTree};
 
-use super::assemble::{Ask, Assembly};
+use super::assemble::{Ask, Assembly, ListedBlocks};
 use super::{Head, check_padding, check_sha256, read_part, to_u64, to_usize};
+use crate::disk::Disk;
 use crate::files;
 use crate::source::{Limits, Source, Traffic};
 use crate::status::Reporter;
+
+/// Gaps between ranges of a hash tree that cost less than a request: its hashes change in many places.
+const TREE_GAP: u64 = 4 << 10;
+
+/// A section that is being put together.
+type Assembled<'a> = Assembly<'a, ListedBlocks<'a>, File>;
 
 /// What the writer needs beside `/usr`.
 #[derive(Debug)]
@@ -50,6 +57,8 @@ pub struct Spooling<'a> {
     pub running_entry: &'a str,
     /// Whether the ESP has the payload's boot loader.
     pub has_loader: bool,
+    /// The disk with the slot that runs, whose hash tree has most of the new one.
+    pub disk: &'a Disk,
 }
 
 /// Fetches what is not there yet.
@@ -83,18 +92,22 @@ pub fn spool(
         parts.section(source, "loader", layout.loader, &[], &check, reporter)?;
         Some(dir.join("loader"))
     };
-    let (salt, root) = (Salt(head.manifest.salt.0), RootHash(head.manifest.root_hash.0));
-    let n_blocks = head.manifest.usr_blocks();
-    let verified = |bytes: &[u8]| VerifiedTree::new(bytes.to_vec(), n_blocks, &salt, &root).map(drop);
-    let tree = parts.section(
+    let list = parts.section(
         source,
-        "tree",
-        layout.tree,
-        &[gap(layout.loader, layout.tree), gap(layout.tree, layout.usr)],
-        &|bytes| verified(bytes).context("checking the hash tree"),
+        "tree_blocks",
+        layout.tree_blocks,
+        &[gap(layout.loader, layout.tree_blocks), gap(layout.tree_blocks, layout.tree)],
+        &|bytes| check_sha256("tree_blocks", bytes, head.manifest.tree_blocks_sha256),
         reporter,
     )?;
-    let tree = VerifiedTree::new(tree, n_blocks, &salt, &root).context("checking the hash tree")?;
+    let tree = match layout.tree.len {
+        // The root hash of an image of one block is that block's.
+        0 => verified_tree(vec![], head)?,
+        len => {
+            let blocks = BlockList::parse(&list, len).context("reading the block list of the hash tree")?;
+            parts.tree(source, head, &blocks, reporter)?
+        }
+    };
     Ok(Spooled { uki, loader, tree })
 }
 
@@ -174,11 +187,88 @@ impl Parts<'_> {
         padding: Extent,
         reporter: &mut Reporter<'_>,
     ) -> anyhow::Result<PathBuf> {
-        let (path, partial) = (self.dir.join("uki"), self.dir.join("uki.partial"));
+        let limits = self.spooling.limits;
+        let ask = Ask {
+            section: head.manifest.layout.uki,
+            padding,
+            gap: limits.gap,
+            requests: limits.uki_requests,
+        };
         let expected = head.manifest.uki_sha256;
+        let check = |file: File| {
+            let found = sha256_of(file)?;
+            anyhow::ensure!(found == expected, "section `uki`: expected SHA-256 {expected}, found {found}");
+            Ok(())
+        };
+        let take_old = |assembly: &mut Assembled<'_>, reporter: &mut Reporter<'_>| {
+            esp::read(self.spooling.host, |esp| {
+                let old = esp.join(self.spooling.running_entry);
+                match places_of(&old) {
+                    Ok(places) => assembly.take_old(File::open(&old)?, &places, reporter),
+                    // It started, but it need not be a file that our parser takes: then everything is fetched.
+                    Err(err) => {
+                        reporter.say(&format!("fetching the whole UKI: {err:#}"));
+                        Ok(())
+                    }
+                }
+            })
+            .context("copying from the entry that runs")
+        };
+        let blocks = ListedBlocks { section: "uki", list: blocks };
+        self.assembled(source, &blocks, &ask, &take_old, &check, reporter)
+    }
+
+    /// Puts the hash tree together from the one that runs and from the source.
+    fn tree(
+        &self,
+        source: &mut dyn Source,
+        head: &Head,
+        blocks: &BlockList,
+        reporter: &mut Reporter<'_>,
+    ) -> anyhow::Result<VerifiedTree> {
+        let layout = &head.manifest.layout;
+        let ask = Ask {
+            section: layout.tree,
+            padding: Extent { offset: layout.tree.end(), len: layout.usr.offset - layout.tree.end() },
+            gap: TREE_GAP,
+            requests: self.spooling.limits.tree_requests,
+        };
+        let check = |mut file: File| {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            verified_tree(bytes, head).map(drop)
+        };
+        let take_old = |assembly: &mut Assembled<'_>, reporter: &mut Reporter<'_>| match running_hashes(
+            self.spooling.disk,
+        ) {
+            Ok((hashes, places)) => assembly.take_old(io::Cursor::new(hashes), &places, reporter),
+            // The kernel verifies what runs; that we cannot read its tree only costs bytes.
+            Err(err) => {
+                reporter.say(&format!("fetching the whole hash tree: {err:#}"));
+                Ok(())
+            }
+        };
+        let blocks = ListedBlocks { section: "tree", list: blocks };
+        let path = self.assembled(source, &blocks, &ask, &take_old, &check, reporter)?;
+        let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        verified_tree(bytes, head)
+    }
+
+    /// Puts a section together from blocks that the machine has and blocks of the source, and returns its path.
+    fn assembled(
+        &self,
+        source: &mut dyn Source,
+        blocks: &ListedBlocks<'_>,
+        ask: &Ask,
+        take_old: &dyn Fn(&mut Assembled<'_>, &mut Reporter<'_>) -> anyhow::Result<()>,
+        check: &dyn Fn(File) -> anyhow::Result<()>,
+        reporter: &mut Reporter<'_>,
+    ) -> anyhow::Result<PathBuf> {
+        let path = self.dir.join(blocks.section);
+        let partial = path.with_extension("partial");
         if let Ok(file) = File::open(&path) {
-            if sha256_of(file).with_context(|| format!("reading {}", path.display()))? == expected {
-                reporter.reused(head.manifest.layout.uki.len)?;
+            if check(file).is_ok() {
+                reporter.reused(ask.section.len)?;
                 return Ok(path);
             }
             durable::remove(&path)?;
@@ -186,42 +276,42 @@ impl Parts<'_> {
         let open = || -> io::Result<File> {
             let file =
                 OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&partial)?;
-            file.set_len(head.manifest.layout.uki.len)?;
+            file.set_len(ask.section.len)?;
             Ok(file)
         };
         let file = open().with_context(|| format!("opening {}", partial.display()))?;
         let mut assembly = Assembly::new(blocks, file);
         assembly.take_own(reporter)?;
-        esp::read(self.spooling.host, |esp| {
-            let old = esp.join(self.spooling.running_entry);
-            match places_of(&old) {
-                Ok(places) => assembly.take_old(File::open(&old)?, &places, reporter),
-                // It started, but it need not be a file that our parser takes: then everything is fetched.
-                Err(err) => {
-                    reporter.say(&format!("fetching the whole UKI: {err:#}"));
-                    Ok(())
-                }
-            }
-        })
-        .context("copying from the entry that runs")?;
-        let ask = Ask {
-            section: head.manifest.layout.uki,
-            padding,
-            gap: self.spooling.limits.gap,
-            requests: self.spooling.limits.uki_requests,
-        };
+        take_old(&mut assembly, reporter)?;
         let traffic = self.spooling.traffic;
-        assembly.take_remote(source, &ask, reporter, &|| (traffic.bytes(), traffic.requests()))?;
+        assembly.take_remote(source, ask, reporter, &|| (traffic.bytes(), traffic.requests()))?;
         drop(assembly.finish()?);
-        let found = File::open(&partial).and_then(sha256_of);
-        let found = found.with_context(|| format!("reading {}", partial.display()))?;
-        if found != expected {
+        let file = File::open(&partial).with_context(|| format!("opening {}", partial.display()))?;
+        if let Err(err) = check(file) {
             durable::remove(&partial)?;
-            anyhow::bail!("section `uki`: expected SHA-256 {expected}, found {found}");
+            return Err(err);
         }
         durable::rename(&partial, &path)?;
         Ok(path)
     }
+}
+
+/// Checks a hash tree against the root hash.
+fn verified_tree(bytes: Vec<u8>, head: &Head) -> anyhow::Result<VerifiedTree> {
+    let (salt, root) = (Salt(head.manifest.salt.0), RootHash(head.manifest.root_hash.0));
+    VerifiedTree::new(bytes, head.manifest.usr_blocks(), &salt, &root).context("checking the hash tree")
+}
+
+/// Returns the hashes of the running slot's blocks in a row, as its tree claims, and where their blocks lie in it.
+fn running_hashes(disk: &Disk) -> anyhow::Result<(Vec<u8>, HashMap<Digest, u64>)> {
+    let (usr, verity) = (disk.extent(disk.running.usr)?, disk.extent(disk.running.verity)?);
+    let device = disk.read_partition(disk.running.verity, verity.len)?;
+    let device = io::BufReader::with_capacity(64 << 10, device);
+    let leaves = verity::read_leaves(device, usr.len / payload::ALIGNMENT)?;
+    let hashes = leaves.digests.concat();
+    let list = BlockList::of_hashes(&hashes)?;
+    let places = list.blocks().iter().map(|Block { offset, hash, .. }| (*hash, *offset)).collect();
+    Ok((hashes, places))
 }
 
 /// Returns where the blocks of a UKI lie that the machine has.

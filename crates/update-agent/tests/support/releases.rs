@@ -91,8 +91,7 @@ pub fn payload_for(
         uki: &release.uki,
         uki_blocks: &blocks,
         loader: &release.loader,
-        tree: &release.tree[..],
-        tree_len: u64::try_from(release.tree.len()).unwrap(),
+        tree: &release.tree,
         usr: &release.usr[..],
         usr_len: u64::try_from(release.usr.len()).unwrap(),
     };

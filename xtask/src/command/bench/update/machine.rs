@@ -106,7 +106,8 @@ fn sections_of(line: &str, layout: &Layout) -> anyhow::Result<Vec<(&'static str,
     }
     let from = words.iter().find_map(|word| word.strip_prefix("bytes=")?.split('-').next()?.parse().ok());
     let (start, end) = (from.unwrap_or(0), from.unwrap_or(0) + len);
-    let named = ["uki_blocks", "uki", "loader", "tree", "usr"].into_iter().zip(layout.sections());
+    let named =
+        ["uki_blocks", "uki", "loader", "tree_blocks", "tree", "usr"].into_iter().zip(layout.sections());
     // Padding goes with the section in front of it.
     let starts: Vec<(&str, u64)> =
         [("head", 0)].into_iter().chain(named.map(|(name, at)| (name, at.offset))).collect();
@@ -204,7 +205,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_attributed_to_the_sections_that_it_touches() {
-        let lens = SectionLens { uki_blocks: 36, uki: 5000, loader: 10, tree: 4096, usr: 8192 };
+        let lens =
+            SectionLens { uki_blocks: 36, uki: 5000, loader: 10, tree_blocks: 36, tree: 4096, usr: 8192 };
         let layout = Layout::new(1000, &lens).unwrap();
         let check = |line: &str, expected: &[(&str, u64)]| {
             assert_eq!(sections_of(line, &layout).unwrap(), expected, "{line}");
