@@ -100,13 +100,13 @@ impl Target {
             // It is verified by the kernel as it runs; that we cannot read its tree only costs bytes.
             Err(err) => reporter.say(&format!("copying nothing from the running slot: {err:#}")),
         }
+        let traffic = supply.traffic;
         let ask = Ask {
             section: manifest.layout.usr,
             padding: Extent { offset: manifest.layout.usr.end(), len: 0 },
             gap: supply.limits.gap,
-            requests: supply.limits.usr_requests,
+            requests: supply.limits.requests_left(traffic.requests()),
         };
-        let traffic = supply.traffic;
         assembly.take_remote(supply.source, &ask, reporter, &|| (traffic.bytes(), traffic.requests()))?;
         drop(assembly.finish()?);
 

@@ -83,12 +83,23 @@ pub struct Limits {
     pub redirects: u32,
     /// Gaps between ranges that cost less than a request.
     pub gap: u64,
-    /// Requests for the blocks of `/usr`.
-    pub usr_requests: usize,
+    /// Requests of a whole update, if nothing has to be asked for again; what is fetched last, the blocks of `/usr`, gets
+    /// what the rest has left.
+    pub requests: usize,
+    /// The least that are for the blocks of `/usr`.
+    pub usr_requests_min: usize,
     /// Requests for the blocks of the UKI.
     pub uki_requests: usize,
     /// Requests for the blocks of the hash tree.
     pub tree_requests: usize,
+}
+
+impl Limits {
+    /// Returns how many requests there may be for the blocks of `/usr` after `made` for everything else.
+    pub fn requests_left(&self, made: u64) -> usize {
+        let made = usize::try_from(made).unwrap_or(usize::MAX);
+        self.requests.saturating_sub(made).max(self.usr_requests_min)
+    }
 }
 
 impl Default for Limits {
@@ -104,8 +115,8 @@ impl Default for Limits {
             pause_max: Duration::from_secs(60),
             redirects: 5,
             gap: 16 << 10,
-            // With those for all that is fetched whole, less than 200.
-            usr_requests: 116,
+            requests: 195,
+            usr_requests_min: 64,
             uki_requests: 44,
             tree_requests: 24,
         }
@@ -167,5 +178,19 @@ impl SourceError {
             Self::Cut { .. } | Self::Drip { .. } | Self::Busy { .. } => true,
             Self::Answer { .. } | Self::Untrusted { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usr_gets_the_requests_that_are_left_and_never_too_few() {
+        let limits = Limits::default();
+        assert_eq!(
+            [0, 60, 131, 500, u64::MAX].map(|made| limits.requests_left(made)),
+            [195, 135, 64, 64, 64]
+        );
     }
 }
