@@ -134,8 +134,7 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
         wait_until_taken(&guest, &fourth.version)?;
         let rest = fetched(&guest)?;
         lab.say(&format!("version 3 took {whole} bytes, 4 after half of that {rest}"));
-        // The cut is in the hash tree, which is three quarters of the download and is kept only whole: it comes
-        // anew, what came before it does not.
+        // What came before the cut, lists and blocks, is not asked for again.
         ensure!(rest * 5 < whole * 4, "{rest} bytes were fetched after the cut, {whole} by a whole update");
         Ok(())
     })?;

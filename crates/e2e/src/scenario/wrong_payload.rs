@@ -50,7 +50,7 @@ pub fn changes_nothing(lab: &Lab) -> anyhow::Result<()> {
         ("a byte of the signature", u64::try_from(head.len())? - 1, "does not verify"),
         ("a byte of the block list", layout.uki_blocks.offset + 9, "section `uki_blocks`: expected SHA-256"),
         ("a byte of the UKI", layout.uki.offset + root_hash_in_uki(next)?, "of `uki`: expected hash"),
-        ("a byte of the hash tree", layout.tree.offset, "checking the hash tree"),
+        ("a byte of the hash tree", layout.tree.offset, "of `tree`: expected hash"),
         ("a byte of /usr", variant::first_new_block(first, next)? + 7, "of `usr`: expected hash"),
     ];
     for (what, at, check) in places {
