@@ -1,7 +1,7 @@
 //! Stage `payload`: the version as one signed file, from which machines of any other version update.
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read as _, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
