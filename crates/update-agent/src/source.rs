@@ -114,7 +114,7 @@ impl Default for Limits {
             pause: Duration::from_secs(1),
             pause_max: Duration::from_secs(60),
             redirects: 5,
-            gap: 16 << 10,
+            gap: 8 << 10,
             requests: 195,
             usr_requests_min: 64,
             uki_requests: 44,
