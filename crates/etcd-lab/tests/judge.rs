@@ -20,6 +20,8 @@ mod load;
 mod order;
 #[path = "judge/reconfiguration.rs"]
 mod reconfiguration;
+#[path = "judge/unit.rs"]
+mod unit;
 #[path = "judge/watches.rs"]
 mod watches;
 
