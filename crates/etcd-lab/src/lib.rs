@@ -7,9 +7,6 @@
 pub mod cluster;
 pub mod http;
 pub mod member;
-#[expect(dead_code, reason = "only the look-up is needed here")]
-#[path = "../../verity/tests/judges/programs.rs"]
-mod programs;
 pub mod wait;
 
 pub use cluster::Cluster;

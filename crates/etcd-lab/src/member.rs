@@ -1,5 +1,6 @@
 //! One etcd process: its address, its folder, and what a test does to it.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
@@ -11,7 +12,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::http::Client;
-use crate::programs::judge_file;
 use crate::wait::until;
 
 /// etcd's programs.
@@ -35,9 +35,18 @@ pub struct Member {
 }
 
 impl Programs {
-    /// Those among the judges; `None` if they may be missing here.
+    /// Those of the image, which `cargo xtask test judge` puts into the folder `SLIPWAY_JUDGES`; `None` without it,
+    /// because another etcd than the image's says nothing.
     pub fn shipped() -> Option<Self> {
-        Some(Self { etcd: judge_file("etcd")?, etcdctl: judge_file("etcdctl")? })
+        let Some(dir) = env::var_os("SLIPWAY_JUDGES").map(PathBuf::from) else {
+            println!("skipped: `cargo xtask test judge` runs this with the image's etcd");
+            return None;
+        };
+        let [etcd, etcdctl] = ["etcd", "etcdctl"].map(|name| dir.join(name));
+        for program in [&etcd, &etcdctl] {
+            assert!(program.is_file(), "SLIPWAY_JUDGES is set, but {} is missing", program.display());
+        }
+        Some(Self { etcd, etcdctl })
     }
 
     /// Runs `etcdctl` against `member` and returns what it prints; it must succeed.

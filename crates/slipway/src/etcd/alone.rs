@@ -51,7 +51,13 @@ pub fn make(data_dir: &Path, peer_url: &str) -> anyhow::Result<()> {
         command.env_remove(name);
     }
     let mut etcd = Running(command.spawn().context("starting etcd")?);
-    let settings = Settings { endpoint: client, data_dir: data_dir.to_owned(), quota: 0, tls: Vec::new() };
+    let settings = Settings {
+        endpoint: client,
+        data_dir: data_dir.to_owned(),
+        wal_dir: None,
+        quota: 0,
+        tls: Vec::new(),
+    };
     wait_healthy(&mut etcd, &settings)?;
     let members = ctl::members(&settings)?;
     let [member] = &members[..] else {

@@ -82,7 +82,8 @@ fn fill(settings: &Settings, partial: &Path) -> anyhow::Result<Contents> {
         tree::make_private(partial)?;
         let before = states(&settings.data_dir)?;
         ctl::save_snapshot(settings, &partial.join(SNAPSHOT)).context("saving the v3 keys")?;
-        ctl::copy_v2(&settings.data_dir, &partial.join("log")).context("saving the v2 keys")?;
+        ctl::copy_v2(&settings.data_dir, settings.wal_dir.as_deref(), &partial.join("log"))
+            .context("saving the v2 keys")?;
         if states(&settings.data_dir)?.is_subset(&before) {
             return finish(partial);
         }
@@ -96,7 +97,7 @@ fn finish(partial: &Path) -> anyhow::Result<Contents> {
     tree::copy_all(&partial.join("log"), &partial.join(V2))?;
     durable::remove_all(&partial.join("log"))?;
     let again = partial.join("again");
-    ctl::copy_v2(&partial.join(V2), &again).context("reading the v2 keys back")?;
+    ctl::copy_v2(&partial.join(V2), None, &again).context("reading the v2 keys back")?;
     durable::remove_all(&again)?;
     contents(&partial.join(SNAPSHOT)).context("reading the v3 keys back")
 }

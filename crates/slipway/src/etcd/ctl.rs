@@ -69,11 +69,15 @@ pub fn snapshot_status(file: &Path) -> anyhow::Result<String> {
     run(Command::new("etcdctl").args(["snapshot", "status", "--write-out=json"]).arg(file))
 }
 
-/// Copies the v2 keys of a data folder, whose member may run, into a new folder. Every record's checksum is checked.
-pub fn copy_v2(data_dir: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies the v2 keys of a data folder, whose member may run and whose log may be elsewhere, into a new folder. Every
+/// record's checksum is checked.
+pub fn copy_v2(data_dir: &Path, wal_dir: Option<&Path>, to: &Path) -> anyhow::Result<()> {
     let mut command = Command::new("etcdctl");
     command.env("ETCDCTL_API", "2").env_remove("ETCDCTL_ENDPOINTS");
     command.args(["backup", "--data-dir"]).arg(data_dir).arg("--backup-dir").arg(to);
+    if let Some(wal_dir) = wal_dir {
+        command.arg("--wal-dir").arg(wal_dir);
+    }
     run(&mut command).map(drop)
 }
 

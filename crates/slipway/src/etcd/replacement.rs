@@ -1,6 +1,7 @@
 //! Whether a lost member may be replaced, and what its successor needs: decided from lists alone.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use anyhow::{Context, bail, ensure};
 
@@ -105,8 +106,11 @@ pub fn cloud_config(members: &[Member], plan: &Plan) -> anyhow::Result<String> {
     }
     let mut text = "#cloud-config\ncoreos:\n  etcd:\n".to_owned();
     let mut line = |key: &str, value: &str| -> anyhow::Result<()> {
+        // etcd listens at addresses, not at names, and whose they are the new machine knows.
+        let comment = if key.starts_with("listen") && !value.split(',').all(is_address) { "# " } else { "" };
         // A text of JSON is one of YAML, whatever is in it.
-        writeln!(text, "    {key}: {}", serde_json::to_string(value)?).context("writing the fragment")
+        writeln!(text, "    {comment}{key}: {}", serde_json::to_string(value)?)
+            .context("writing the fragment")
     };
     line("name", &plan.name)?;
     line("initial_cluster", &rows.join(","))?;
@@ -121,6 +125,13 @@ pub fn cloud_config(members: &[Member], plan: &Plan) -> anyhow::Result<String> {
     }
     text.push_str("  units:\n    - name: etcd.service\n      command: start\n");
     Ok(text)
+}
+
+/// Whether the host of a URL is an address.
+fn is_address(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -267,5 +278,15 @@ mod tests {
                   command: start
         "##]]
         .assert_eq(&cloud_config(&after, &plan).unwrap());
+    }
+
+    #[test]
+    fn a_name_is_nothing_to_listen_at() {
+        let (three, wish) = (members(&["a", "b", "c"]), wish("b"));
+        let wish = Wish { peer_url: Some("https://b.example:2380".to_owned()), ..wish };
+        let plan = plan(&three, &urls(&[1, 3]), &wish).unwrap();
+        let fragment = cloud_config(&three, &plan).unwrap();
+        assert!(fragment.contains("    # listen_peer_urls: \"https://b.example:2380\"\n"), "{fragment}");
+        assert!(is_address("http://[fd00::1]:2380") && is_address("http://10.0.0.1:2380"));
     }
 }

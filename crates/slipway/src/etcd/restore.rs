@@ -46,8 +46,10 @@ fn take_place(stopped: &Stopped, fill: impl FnOnce(&Path) -> anyhow::Result<()>)
     let owner = fs::metadata(parent).with_context(|| format!("reading the owner of {}", parent.display()))?;
     let partial = beside(data_dir, ".partial");
     durable::remove_all(&partial)?;
-    fill(&partial)?;
-    alone::make(&partial, &stopped.peer_url)?;
+    fill(&partial).and_then(|()| alone::make(&partial, &stopped.peer_url)).inspect_err(|_| {
+        // What is half-made helps nobody; the first error is the one to tell.
+        let _ = durable::remove_all(&partial);
+    })?;
     tree::chown_all(&partial, owner.uid(), owner.gid())?;
     tree::sync_all(&partial)?;
     if data_dir.exists() {

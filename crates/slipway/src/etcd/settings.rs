@@ -12,6 +12,8 @@ use crate::tools::systemctl_show;
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:2379";
 /// That of the image's unit.
 const DEFAULT_DATA_DIR: &str = "/var/lib/etcd/default";
+/// What the unit reads beside its own lines.
+const ENVIRONMENT_FILE: &str = "/etc/default/etcd";
 /// etcd's own.
 const DEFAULT_PEER_URL: &str = "http://localhost:2380";
 /// etcd's own, which the unit repeats.
@@ -33,6 +35,8 @@ pub struct Settings {
     pub endpoint: String,
     /// Its data folder.
     pub data_dir: PathBuf,
+    /// Folder of its log, if that is elsewhere.
+    pub wal_dir: Option<PathBuf>,
     /// Limit of its database in bytes.
     pub quota: u64,
     /// Environment of `etcdctl` for TLS.
@@ -67,8 +71,14 @@ pub fn running(host: &Host, given: Given) -> anyhow::Result<Settings> {
 /// Reads what is known of a member that does not run.
 pub fn stopped(host: &Host, given: Given, peer_url: Option<String>) -> anyhow::Result<Stopped> {
     let unit = if host.is_live() { systemctl_show(UNIT, &["Environment"])? } else { BTreeMap::new() };
-    // Words of the unit's Environment=; one with blanks in it needs the command line.
+    // Words of the unit's Environment=; one with blanks in it needs the command line. The file wins, as for the unit.
     let words = unit.get("Environment").map(|text| text.replace(' ', "\0")).unwrap_or_default();
+    let words = format!("{words}\0{}", lines(&host.read(ENVIRONMENT_FILE)?.unwrap_or_default()));
+    if let Some(dir) = value(&words, "ETCD_WAL_DIR") {
+        bail!(
+            "etcd's log is in {dir}, outside of its data: take ETCD_WAL_DIR away, what is restored has it inside"
+        );
+    }
     let advertised = value(&words, "ETCD_INITIAL_ADVERTISE_PEER_URLS").unwrap_or(DEFAULT_PEER_URL);
     let peer_url = peer_url.unwrap_or_else(|| advertised.to_owned());
     Ok(Stopped { data_dir: settings(&words, given).data_dir, peer_url })
@@ -105,12 +115,23 @@ fn settings(environment: &str, given: Given) -> Settings {
     Settings {
         endpoint,
         data_dir: given.data_dir.unwrap_or_else(|| value("ETCD_DATA_DIR").unwrap_or(DEFAULT_DATA_DIR).into()),
+        wal_dir: value("ETCD_WAL_DIR").map(PathBuf::from),
         quota: value("ETCD_QUOTA_BACKEND_BYTES")
             .and_then(|text| text.parse().ok())
             .filter(|quota| *quota != 0)
             .unwrap_or(DEFAULT_QUOTA),
         tls,
     }
+}
+
+/// Lines of a file of settings as words; one pair of quotes around a value does not count.
+fn lines(text: &str) -> String {
+    let settings = text.lines().filter_map(|line| line.trim().split_once('='));
+    let unquoted = |value: &str| -> String {
+        let inner = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+        inner('"').or_else(|| inner('\'')).unwrap_or(value).to_owned()
+    };
+    settings.map(|(name, value)| format!("{name}={}", unquoted(value))).collect::<Vec<_>>().join("\0")
 }
 
 /// The last one of that name; an empty one says nothing.
@@ -177,7 +198,31 @@ mod tests {
         let given = Given { endpoint: Some("http://b:1".to_owned()), data_dir: Some("/elsewhere".into()) };
         let found = running(&Tree::new().host, given).unwrap();
         assert_eq!((found.endpoint.as_str(), found.data_dir), ("http://b:1", "/elsewhere".into()));
-        let found = stopped(&Tree::new().host, Given::default(), Some("http://b:2".to_owned())).unwrap();
-        assert_eq!((found.data_dir, found.peer_url.as_str()), ("/var/lib/etcd/default".into(), "http://b:2"));
+    }
+
+    #[test]
+    fn a_stopped_member_is_known_by_the_file_of_the_unit_and_the_command_line() {
+        let tree = Tree::new();
+        let found = |peer: Option<&str>| stopped(&tree.host, Given::default(), peer.map(str::to_owned));
+        let default = Stopped {
+            data_dir: "/var/lib/etcd/default".into(),
+            peer_url: "http://localhost:2380".to_owned(),
+        };
+        assert_eq!(found(None).unwrap(), default);
+        tree.file(
+            "/etc/default/etcd",
+            "# mine\nETCD_DATA_DIR=\"/data\"\nETCD_INITIAL_ADVERTISE_PEER_URLS='http://a:2380'\n",
+        );
+        let of_file = Stopped { data_dir: "/data".into(), peer_url: "http://a:2380".to_owned() };
+        assert_eq!(found(None).unwrap(), of_file);
+        assert_eq!(found(Some("http://b:2380")).unwrap().peer_url, "http://b:2380");
+        tree.file("/etc/default/etcd", "ETCD_WAL_DIR=/log\n");
+        let err = found(None).unwrap_err().to_string();
+        assert!(err.starts_with("etcd's log is in /log"), "{err}");
+    }
+
+    #[test]
+    fn a_log_elsewhere_is_known() {
+        assert_eq!(of(&["ETCD_WAL_DIR=/log"]).wal_dir, Some("/log".into()));
     }
 }
