@@ -59,6 +59,7 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     let judged = Judged::read(&image_dir, args.seed)?;
     let judges = Judges::new(&tree, &work, &[&image_dir, &overlays])?;
     judges.install(&programs)?;
+    judges.install_shipped(&programs, &judged.artifact("usr")?)?;
     let mut crates = cargo::command(ctx, &["test", "--workspace", "--locked", "--quiet", "--test", "judge"]);
     crates.env("SLIPWAY_JUDGES", &programs).env("TMPDIR", &temporary);
     let mut all = Vec::new();
