@@ -112,6 +112,40 @@ fn a_backup_of_one_of_three_members_restores_v2_and_v3_keys() {
     check_keys(&programs, &join(&programs, &cluster.members[place]));
 }
 
+/// A member that wrote states of its own, whose log begins behind the first changes; and one that was restored before.
+#[test]
+fn a_backup_of_a_log_that_begins_late_restores_all_keys_again_and_again() {
+    let Some(programs) = Programs::shipped() else { return };
+    let mut member = Member::new(&programs, "m1");
+    let list = member.row();
+    member.start(&["--initial-cluster", &list, "--snapshot-count=20"]);
+    member.wait_healthy();
+    write_keys(&programs, &member);
+    for n in 0..60 {
+        assert_eq!(member.client().put(&format!("/v2/keys/many/{n}"), "value=v").unwrap().status, 201);
+    }
+    until("the member wrote a state of its own", || {
+        let names =
+            fs::read_dir(member.data_dir().join("member/snap")).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|end| end == "snap")).nth(1)
+    });
+    let peer_url = member.peer_url();
+    for round in 1..=2 {
+        succeeds(&slipway(&programs, &member, &["backup"]));
+        let mut made = backups(&member);
+        made.sort();
+        assert_eq!(made.len(), round);
+        let newest = made[round - 1].to_str().unwrap().to_owned();
+        member.stop();
+        succeeds(&slipway(&programs, &member, &["restore", &newest, "--peer-url", &peer_url]));
+        start_alone(&programs, &mut member);
+        check_keys(&programs, &member);
+        let many = member.client().get("/v2/keys/many").unwrap().json();
+        assert_eq!(many["node"]["nodes"].as_array().unwrap().len(), 60);
+    }
+    check_keys(&programs, &join(&programs, &member));
+}
+
 #[test]
 fn the_survivor_of_a_lost_majority_goes_on_alone_with_all_data() {
     let Some(programs) = Programs::shipped() else { return };

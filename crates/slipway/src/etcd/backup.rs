@@ -20,6 +20,9 @@ use super::{BACKUPS, ctl, tree};
 /// How often the member may write a state of its own in between. It does so once in 100000 changes.
 const TRIES: usize = 3;
 
+/// The part of the disk that is left to others.
+const RESERVE_SHARE: u64 = 10;
+
 /// The v3 keys in a backup.
 pub const SNAPSHOT: &str = "snapshot.db";
 /// The v2 keys in a backup: a data folder with an empty database.
@@ -46,6 +49,7 @@ pub fn run(host: &Host, settings: &Settings) -> anyhow::Result<()> {
         bail!("{} was made in this second: nothing is missing", path.display());
     }
     durable::remove_all(&partial)?;
+    make_room(&dir, settings)?;
     let contents = fill(settings, &partial).inspect_err(|_| {
         // What is half-made helps nobody; the first error is the one to tell, and the next run tries again.
         let _ = durable::remove_all(&partial);
@@ -56,6 +60,30 @@ pub fn run(host: &Host, settings: &Settings) -> anyhow::Result<()> {
         durable::remove_all(&dir.join(surplus))?;
     }
     println!("{}: v3 revision {}, and the v2 keys", path.display(), contents.revision);
+    Ok(())
+}
+
+/// Backups never fill the disk on which etcd itself writes: rather are the oldest kept no longer.
+fn make_room(dir: &Path, settings: &Settings) -> anyhow::Result<()> {
+    let disk =
+        rustix::fs::statvfs(dir).with_context(|| format!("asking for the room in {}", dir.display()))?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let reserve = disk.f_blocks.saturating_mul(disk.f_frsize) / RESERVE_SHARE;
+    // Twice the data: the copy, and what is made to read it back.
+    let needed = reserve.saturating_add(tree::used(&settings.data_dir)?.saturating_mul(2));
+    let names = sorted_names(dir)?.into_iter().filter(|name| kept::is_name(name));
+    let sizes = names.map(|name| tree::used(&dir.join(&name)).map(|bytes| (name, bytes)));
+    let backups = sizes.collect::<anyhow::Result<Vec<_>>>()?;
+    let going = kept::to_make_room(&backups, free, needed).with_context(|| {
+        format!(
+            "{free} bytes are free in {} and {needed} are needed: make room, or a larger disk",
+            dir.display()
+        )
+    })?;
+    for name in going {
+        println!("{name} makes room for the next one");
+        durable::remove_all(&dir.join(name))?;
+    }
     Ok(())
 }
 

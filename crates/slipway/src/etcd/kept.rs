@@ -29,6 +29,23 @@ pub fn surplus(names: &[String], made: &str) -> Vec<String> {
     others.into_iter().take(n_surplus).chain(leftovers).cloned().collect()
 }
 
+/// Returns which of `backups`, names and bytes, go before the next one is made, so that `needed` bytes are free: oldest
+/// first, and never the newest. `None` if that is not enough.
+pub fn to_make_room(backups: &[(String, u64)], free: u64, needed: u64) -> Option<Vec<String>> {
+    let mut known: Vec<_> = backups.iter().filter(|(name, _)| is_name(name)).collect();
+    known.sort();
+    known.pop();
+    let (mut free, mut going) = (free, Vec::new());
+    for (name, bytes) in known {
+        if needed <= free {
+            break;
+        }
+        free = free.saturating_add(*bytes);
+        going.push(name.clone());
+    }
+    (needed <= free).then_some(going)
+}
+
 /// Year, month and day of a number of days since 1970, in years that begin in March.
 fn date(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
@@ -74,5 +91,17 @@ mod tests {
     fn what_an_interruption_left_goes_and_what_is_somebodys_own_stays() {
         let names = [name(0) + PARTIAL, "before-update".to_owned(), "x.partial".to_owned()];
         assert_eq!(surplus(&names, &name(9)), [name(0) + PARTIAL]);
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_the_newest_stays() {
+        let backups: Vec<(String, u64)> = [2, 1, 3].map(|hour| (name(hour * 3600), 10)).into();
+        let own = ("before-update".to_owned(), 1000);
+        let all = [&backups[..], &[own]].concat();
+        assert_eq!(to_make_room(&all, 50, 50), Some(vec![]));
+        assert_eq!(to_make_room(&all, 45, 50), Some(vec![name(3600)]));
+        assert_eq!(to_make_room(&all, 30, 50), Some(vec![name(3600), name(7200)]));
+        assert_eq!(to_make_room(&all, 29, 50), None);
+        assert_eq!(to_make_room(&[], 0, 1), None);
     }
 }
