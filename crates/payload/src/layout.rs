@@ -1,7 +1,7 @@
 //! Where each section of a payload lies. The lengths decide; there is one layout for them.
 //!
-//! Behind the envelope, each at the next multiple of [`ALIGNMENT`]: the UKI's block list, the UKI, the
-//! loader, the hash tree's block list, the tree without superblock, the `/usr` image. What vouches for a section lies in front of
+//! Behind the envelope, each at the next multiple of [`ALIGNMENT`]: the UKI's block list, the UKI, the loader, the
+//! hash tree's block list, the tree without superblock, the `/usr` image. What vouches for a section lies in front of
 //! it, so a reader that gets the file from start to end can check every byte as it comes.
 
 use crate::blocks::{BLOCKS_MAX, ROW_LEN, UKI_MAX};
