@@ -1,0 +1,117 @@
+//! What is to be said about a file: level, place, message, and what was probably meant.
+
+use std::fmt;
+
+/// A place in a file; both count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl Position {
+    /// The first character of a file: for what is wrong with all of it.
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Works, and there is something to know.
+    Info,
+    /// Probably not what was meant; what it says is passed over.
+    Warning,
+    /// Cannot be done; a file with one changes nothing.
+    Error,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// One thing to be said. Never holds the content of files, password hashes or keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where it is.
+    pub at: Position,
+    /// How bad it is.
+    pub level: Level,
+    /// What it is.
+    pub message: String,
+    /// What was probably meant.
+    pub suggestion: Option<String>,
+}
+
+impl Finding {
+    /// Returns an error without a suggestion.
+    pub fn error(at: Position, message: impl Into<String>) -> Self {
+        Self { at, level: Level::Error, message: message.into(), suggestion: None }
+    }
+
+    /// Returns a warning without a suggestion.
+    pub fn warning(at: Position, message: impl Into<String>) -> Self {
+        Self { at, level: Level::Warning, message: message.into(), suggestion: None }
+    }
+
+    /// Returns an info without a suggestion.
+    pub fn info(at: Position, message: impl Into<String>) -> Self {
+        Self { at, level: Level::Info, message: message.into(), suggestion: None }
+    }
+
+    /// Adds what was probably meant, if anybody knows.
+    #[must_use]
+    pub fn suggesting(mut self, suggestion: Option<String>) -> Self {
+        self.suggestion = suggestion;
+        self
+    }
+
+    /// Returns the line for people and editors: `FILE:LINE:COLUMN: level: message`.
+    pub fn line(&self, file: &str) -> String {
+        let Self { at: Position { line, column }, level, message, suggestion } = self;
+        let meant = suggestion.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        format!("{file}:{line}:{column}: {level}: {message}{meant}")
+    }
+
+    /// Returns the line that `coreos-cloudinit -validate` prints.
+    pub fn line_of_old(&self) -> String {
+        format!("line {}: {}: {}", self.at.line, self.level, self.message)
+    }
+}
+
+/// Returns the worst level among findings; `None` if there are none.
+pub fn worst(findings: &[Finding]) -> Option<Level> {
+    findings.iter().map(|finding| finding.level).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_place_level_message_and_what_was_meant() {
+        let at = Position { line: 3, column: 5 };
+        let finding = Finding::warning(at, "unrecognized key \"usres\"").suggesting(Some("users".to_owned()));
+        assert_eq!(
+            finding.line("a.yml"),
+            "a.yml:3:5: warning: unrecognized key \"usres\"; did you mean `users`?"
+        );
+        assert_eq!(finding.line_of_old(), "line 3: warning: unrecognized key \"usres\"");
+    }
+
+    #[test]
+    fn an_error_is_worse_than_a_warning_and_that_than_an_info() {
+        let at = Position::START;
+        let findings = [Finding::warning(at, "a"), Finding::error(at, "b"), Finding::info(at, "c")];
+        assert_eq!(worst(&findings), Some(Level::Error));
+        assert_eq!(worst(&findings[..1]), Some(Level::Warning));
+        assert_eq!(worst(&[]), None);
+    }
+}
