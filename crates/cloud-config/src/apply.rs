@@ -27,8 +27,6 @@ use self::tree::{Change, Found, Mood, Tree};
 pub const STATE: &str = "/var/lib/slipway/cloudinit";
 
 /// Does all of a plan, or says what it would do.
-///
-/// First goes what an earlier configuration made and this one does not list, unless somebody changed it since.
 pub fn apply(tree: &Tree, plan: &Plan, machine: &mut dyn Machine, mood: Mood) -> anyhow::Result<Vec<Step>> {
     let mut run = Run {
         tree,
@@ -41,7 +39,6 @@ pub fn apply(tree: &Tree, plan: &Plan, machine: &mut dyn Machine, mood: Mood) ->
     if mood == Mood::Do {
         tree.make_folder(STATE, 0o700, None)?;
     }
-    run.remove_stale(&plan.owned());
     for action in &plan.actions {
         run.step(action.to_string(), |run| run.act(action));
     }
@@ -67,12 +64,6 @@ impl Run<'_> {
         let outcome = act(self).unwrap_or_else(|err| Outcome::Failed(format!("{err:#}")));
         let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.steps.push(Step { what, outcome, milliseconds });
-    }
-
-    fn remove_stale(&mut self, owned: &BTreeSet<String>) {
-        for path in self.manifest.paths_without(owned) {
-            self.step(format!("remove {path}"), |run| run.remove(&path));
-        }
     }
 
     fn remove(&mut self, path: &str) -> anyhow::Result<Outcome> {
@@ -111,6 +102,7 @@ impl Run<'_> {
                 self.manifest.record(path, target.as_bytes());
                 Ok(self.outcome(path, change))
             }
+            Action::Remove(path) => self.remove(path),
             Action::Unmask(path) => self.unmask(path),
             Action::Keys(set) => {
                 let change = keys::write(self.tree, set, &mut self.manifest, self.mood)?;

@@ -14,7 +14,7 @@ pub fn decode(content: &str, encoding: Option<&str>, budget: &mut usize) -> Resu
     let bytes = match encoding {
         None => Some(content.as_bytes().to_vec()),
         Some("b64" | "base64") => base64(content),
-        Some("gz" | "gzip") => gunzip(content.as_bytes(), *budget),
+        Some("gz" | "gzip") => bytes_of_characters(content).and_then(|packed| gunzip(&packed, *budget)),
         Some(_) => base64(content).and_then(|packed| gunzip(&packed, *budget)),
     };
     let undecodable = || format!("content cannot be decoded as {:?}", encoding.unwrap_or_default());
@@ -23,6 +23,11 @@ pub fn decode(content: &str, encoding: Option<&str>, budget: &mut usize) -> Resu
         .checked_sub(bytes.len())
         .ok_or_else(|| format!("the files unpack to more than {} MiB", LEN_MAX >> 20))?;
     Ok(bytes)
+}
+
+/// Returns the bytes that characters of the same numbers stand for: `"\x1f\x8b"` in YAML are no bytes but characters.
+fn bytes_of_characters(content: &str) -> Option<Vec<u8>> {
+    content.chars().map(|c| u8::try_from(c).ok()).collect()
 }
 
 fn base64(content: &str) -> Option<Vec<u8>> {
@@ -68,7 +73,12 @@ mod tests {
             let coded = packed(text.as_bytes());
             assert_eq!(decode(&coded, Some(encoding), &mut budget).unwrap(), text.as_bytes());
         }
-        assert_eq!(budget, LEN_MAX - 7 * text.len());
+        let characters: String =
+            STANDARD.decode(packed(text.as_bytes())).unwrap().iter().map(|byte| char::from(*byte)).collect();
+        for encoding in ["gz", "gzip"] {
+            assert_eq!(decode(&characters, Some(encoding), &mut budget).unwrap(), text.as_bytes());
+        }
+        assert_eq!(budget, LEN_MAX - 9 * text.len());
     }
 
     #[test]

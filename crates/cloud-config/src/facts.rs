@@ -6,6 +6,7 @@ use std::net::{IpAddr, UdpSocket};
 use anyhow::Context;
 
 use crate::apply::accounts::Accounts;
+use crate::apply::manifest::Manifest;
 use crate::apply::tree::{Found, Tree};
 use crate::model::{Config, Secret};
 use crate::plan::unit_file_name;
@@ -42,6 +43,8 @@ pub struct Facts {
     pub units: BTreeMap<String, UnitFact>,
     /// Whether it knows the configuration's time zone.
     pub has_zone: bool,
+    /// Paths that earlier configurations made.
+    pub made: BTreeSet<String>,
 }
 
 /// A user of the machine.
@@ -92,6 +95,7 @@ pub fn read(tree: &Tree, config: &Config) -> anyhow::Result<Facts> {
         environment: text("/etc/environment")?.unwrap_or_default(),
         units,
         has_zone: matches!(has_zone, Some(Found::File(_) | Found::Link(_))),
+        made: Manifest::read(tree)?.paths(),
     })
 }
 

@@ -86,6 +86,15 @@ impl Finding {
     }
 }
 
+/// Returns a text of the file in quotes for a message: a line at most, whatever it is.
+pub fn quoted(text: &str) -> String {
+    const LETTERS_MAX: usize = 60;
+    match text.char_indices().nth(LETTERS_MAX) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
 /// Returns the worst level among findings; `None` if there are none.
 pub fn worst(findings: &[Finding]) -> Option<Level> {
     findings.iter().map(|finding| finding.level).max()
@@ -104,6 +113,12 @@ mod tests {
             "a.yml:3:5: warning: unrecognized key \"usres\"; did you mean `users`?"
         );
         assert_eq!(finding.line_of_old(), "line 3: warning: unrecognized key \"usres\"");
+    }
+
+    #[test]
+    fn a_long_text_is_quoted_in_part() {
+        assert_eq!(quoted("a\n"), "\"a\\n\"");
+        assert_eq!(quoted(&"é".repeat(1000)).chars().count(), 63);
     }
 
     #[test]

@@ -12,7 +12,6 @@ mod users;
 
 pub use action::{Action, Command, File, Import, KeySet, Link, Scope, When, is_in_scope};
 pub use install::unit_file_name;
-pub use script::script;
 
 use std::collections::BTreeSet;
 
@@ -52,6 +51,8 @@ impl Plan {
 pub struct Inputs<'a> {
     /// The file.
     pub config: &'a Config,
+    /// A program in the place of a file; the configuration then says nothing.
+    pub script: Option<&'a str>,
     /// What the place says.
     pub metadata: &'a Metadata,
     /// What the machine is.
@@ -76,9 +77,32 @@ pub fn plan(inputs: Inputs<'_>) -> Plan {
     units::reload(&mut plan);
     services::update(inputs, &mut plan);
     units::commands(inputs, starts, &mut plan);
+    if let Some(text) = inputs.script {
+        script::script(text, &mut plan);
+    }
     users::imports(inputs, &mut plan);
     one_file_per_path(&mut plan);
+    removals(inputs, &mut plan);
+    drop_idle(&mut plan);
     plan
+}
+
+/// Removes first what an earlier configuration made and this one does not list.
+fn removals(inputs: Inputs<'_>, plan: &mut Plan) {
+    let stale = inputs.facts.made.difference(&plan.owned()).cloned().map(Action::Remove).collect();
+    let planned = std::mem::replace(&mut plan.actions, stale);
+    plan.actions.extend(planned);
+}
+
+/// Leaves out programs for changes that no action can make.
+fn drop_idle(plan: &mut Plan) {
+    let touched: Vec<String> = plan.actions.iter().filter_map(Action::touched).map(str::to_owned).collect();
+    plan.actions.retain(|action| match action {
+        Action::Run(Command { when: When::Changed(scope), .. }) => {
+            touched.iter().any(|path| is_in_scope(path, *scope))
+        }
+        _ => true,
+    });
 }
 
 /// Of several files for one path the last one stays, or two boots would write both again and again.
@@ -110,7 +134,7 @@ mod testing {
     pub fn planned(text: &str, metadata: &Metadata, facts: &Facts) -> Plan {
         let (config, findings) = crate::check::check(&crate::yaml::parse(text).unwrap());
         let config = config.unwrap_or_else(|| panic!("{findings:#?}"));
-        plan(Inputs { config: &config, metadata, facts, key_set: KEY_SET })
+        plan(Inputs { config: &config, script: None, metadata, facts, key_set: KEY_SET })
     }
 
     /// Plans a text on a machine without anything and returns the lines of the plan.
@@ -154,6 +178,26 @@ mod tests {
             "import keys of core: set github-philips from https://api.github.com/users/philips/keys",
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn what_an_earlier_file_made_goes_first_and_its_readers_are_told() {
+        let made =
+            ["/etc/systemd/system/a.service", "/etc/slipway/update.conf.d/20-cloudinit.conf", "/etc/b"];
+        let facts = Facts { made: made.map(str::to_owned).into(), ..Facts::default() };
+        let plan = planned("write_files: [{path: /etc/b}]\n", &Metadata::default(), &facts);
+        let shown: Vec<_> = plan.actions.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "remove /etc/slipway/update.conf.d/20-cloudinit.conf",
+                "remove /etc/systemd/system/a.service",
+                "write /etc/b (0644 root, 0 bytes)",
+                "run systemctl daemon-reload, if a unit changed",
+                "run systemctl --no-block try-restart slipway-update.service, if \
+                 /etc/slipway/update.conf.d/20-cloudinit.conf changed",
+            ]
+        );
     }
 
     #[test]

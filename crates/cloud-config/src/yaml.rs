@@ -4,12 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag, options};
 
-use crate::finding::{Finding, Position};
+use crate::finding::{Finding, Position, quoted};
 
 /// Levels of lists and maps in each other.
 pub const DEPTH_MAX: usize = 64;
+/// Items of one list and keys of one map: whoever compares each with each does it in no time.
+pub const ITEMS_MAX: usize = 4096;
 /// Bytes of all nodes, with what aliases stand for counted each time.
 const SIZE_MAX: usize = 4 << 20;
 /// What a node counts for beside its text.
@@ -146,7 +150,12 @@ impl Builder {
                     }
                 }
                 Event::Scalar(text, style, anchor, tag) => {
-                    check_tag(tag.as_deref(), at)?;
+                    let text = if is_binary(tag.as_deref()) {
+                        binary(&text, at)?.into()
+                    } else {
+                        check_tag(tag.as_deref(), at)?;
+                        text
+                    };
                     let is_null = style == ScalarStyle::Plain
                         && matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
                     let value = if is_null { Value::Null } else { Value::Text(text.into_owned()) };
@@ -212,9 +221,15 @@ impl Builder {
         }
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.root = Some(node),
-            Some(OpenKind::List(items)) => items.push(node),
+            Some(OpenKind::List(items)) => {
+                check_count(items.len(), node.at)?;
+                items.push(node);
+            }
             Some(OpenKind::Map(entries, waiting)) => match waiting.take() {
-                None => *waiting = Some(key(&node, entries)?),
+                None => {
+                    check_count(entries.len(), node.at)?;
+                    *waiting = Some(key(&node, entries)?);
+                }
                 Some((written, at)) => {
                     entries.push(Entry { key: written.replace('-', "_"), written, at, node });
                 }
@@ -233,18 +248,45 @@ fn key(node: &Node, entries: &[Entry]) -> Result<(String, Position), Finding> {
     let spelt = text.replace('-', "_");
     if let Some(first) = entries.iter().find(|entry| entry.key == spelt) {
         let line = first.at.line;
-        return Err(Finding::error(node.at, format!("key {text:?} is there already, in line {line}")));
+        return Err(Finding::error(
+            node.at,
+            format!("key {} is there already, in line {line}", quoted(text)),
+        ));
     }
     Ok((text.to_owned(), node.at))
+}
+
+fn is_binary(tag: Option<&Tag>) -> bool {
+    tag.and_then(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:")).is_some_and(|name| name == "binary")
+}
+
+/// Returns what `!!binary` stands for: text, or compressed bytes as characters of the same numbers, which is how
+/// such bytes can be written without the tag too.
+fn binary(text: &str, at: Position) -> Result<String, Finding> {
+    let joined: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    let bytes = STANDARD.decode(joined).map_err(|_| Finding::error(at, "`!!binary` is no base64"))?;
+    let is_gzip = bytes.starts_with(&[0x1f, 0x8b]);
+    String::from_utf8(bytes).or_else(|err| {
+        let characters = || err.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+        let message = "`!!binary` is no text: use encoding b64";
+        is_gzip.then(characters).ok_or_else(|| Finding::error(at, message))
+    })
 }
 
 fn check_tag(tag: Option<&Tag>, at: Position) -> Result<(), Finding> {
     match tag {
         Some(tag) if !tag.is_yaml_core_schema() => {
-            Err(Finding::error(at, format!("tag `{}` has no meaning here", tag.original())))
+            Err(Finding::error(at, format!("tag {} has no meaning here", quoted(&tag.original()))))
         }
         _ => Ok(()),
     }
+}
+
+fn check_count(count: usize, at: Position) -> Result<(), Finding> {
+    if count < ITEMS_MAX {
+        return Ok(());
+    }
+    Err(Finding::error(at, format!("more than {ITEMS_MAX} items in one list or map")))
 }
 
 fn too_deep(at: Position) -> Finding {
@@ -298,6 +340,14 @@ mod tests {
     }
 
     #[test]
+    fn binary_is_text_or_compressed() {
+        assert_eq!(parsed("a: !!binary aGVs\n").get("a").and_then(Node::text), Some("hel"));
+        assert_eq!(parsed("a: !!binary H4s=\n").get("a").and_then(Node::text), Some("\u{1f}\u{8b}"));
+        check_wrong("a: !!binary /w==\n", "1:");
+        check_wrong("a: !!binary \"?\"\n", "1:");
+    }
+
+    #[test]
     fn line_ends_of_windows_are_line_ends() {
         let node = parsed("a: |\r\n  one\r\n  two\r\nb: 1\r\n");
         assert_eq!(node.get("a").and_then(Node::text), Some("one\ntwo\n"));
@@ -334,6 +384,15 @@ mod tests {
             long.push_str(&format!("a{n}: &a{n} [*a{}]\n", n - 1));
         }
         assert!(parse(&long).unwrap_err().message.starts_with("more than 64 lists"));
+    }
+
+    #[test]
+    fn rejects_lists_and_maps_that_nobody_wrote_by_hand() {
+        let list = |n| format!("a: [{}]\n", vec!["x"; n].join(", "));
+        assert!(parse(&list(ITEMS_MAX)).is_ok());
+        assert!(parse(&list(ITEMS_MAX + 1)).unwrap_err().message.starts_with("more than 4096 items"));
+        let map: String = (0..=ITEMS_MAX).map(|n| format!("k{n}: x\n")).collect();
+        check_wrong(&map, "4097:1: error: more than 4096 items in one list or map");
     }
 
     #[test]

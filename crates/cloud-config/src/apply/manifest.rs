@@ -46,9 +46,9 @@ impl Manifest {
         self.0.remove(path);
     }
 
-    /// Returns the recorded paths that are not among these.
-    pub fn paths_without(&self, paths: &BTreeSet<String>) -> Vec<String> {
-        self.0.keys().filter(|path| !paths.contains(*path)).cloned().collect()
+    /// Returns the recorded paths.
+    pub fn paths(&self) -> BTreeSet<String> {
+        self.0.keys().cloned().collect()
     }
 
     /// Tells whether what is at a path is what was recorded.
@@ -75,7 +75,7 @@ mod tests {
         manifest.record("/a", b"x");
         manifest.write(&tree).unwrap();
         assert_eq!(Manifest::read(&tree).unwrap(), manifest);
-        assert_eq!(manifest.paths_without(&BTreeSet::new()), ["/a"]);
+        assert_eq!(manifest.paths().into_iter().collect::<Vec<_>>(), ["/a"]);
         assert!(manifest.is_as_recorded("/a", &Found::Link("x".to_owned())));
         assert!(!manifest.is_as_recorded("/a", &Found::Nothing));
         tree.write(&file(), b"{broken", 0o600, None, Mood::Do).unwrap();

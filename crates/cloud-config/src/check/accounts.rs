@@ -1,6 +1,6 @@
 //! The host's name and zone, its users, and their keys.
 
-use crate::finding::{Finding, Position};
+use crate::finding::{Finding, Position, quoted};
 use crate::model::{Config, Secret, User};
 use crate::{names, ssh_key};
 
@@ -25,11 +25,14 @@ pub fn users(top: Fields<'_>, findings: &mut Vec<Finding>) -> Vec<User> {
     let mut users: Vec<User> = Vec::new();
     for fields in top.maps("users") {
         let Some(name) = fields.text("name") else {
-            findings.push(Finding::error(fields.0.at, "user has no name"));
+            if !fields.has("name") {
+                findings.push(Finding::error(fields.0.at, "user has no name"));
+            }
             continue;
         };
         if users.iter().any(|user| user.name == name) {
-            findings.push(Finding::error(fields.at("name"), format!("user {name:?} is there already")));
+            findings
+                .push(Finding::error(fields.at("name"), format!("user {} is there already", quoted(name))));
         }
         users.push(user(name, fields, findings));
     }

@@ -1,20 +1,25 @@
-//! Values of a map whose shape is right.
+//! Values of a map, as far as their shape is right.
 
 use crate::finding::Position;
 use crate::schema;
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 /// A map; of a null, one without keys.
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'a>(pub &'a Node);
 
 /// Stands for a section that is not there.
-static NOTHING: Node = Node { at: Position::START, value: crate::yaml::Value::Null };
+static NOTHING: Node = Node { at: Position::START, value: Value::Null };
 
 impl<'a> Fields<'a> {
     /// Returns a text that is there and not empty.
     pub fn text(self, key: &str) -> Option<&'a str> {
         self.raw(key).filter(|text| !text.is_empty())
+    }
+
+    /// Tells whether a key is there and not empty, of whatever type.
+    pub fn has(self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|node| node.text() != Some(""))
     }
 
     /// Returns a text that is there.
@@ -45,7 +50,8 @@ impl<'a> Fields<'a> {
 
     /// Returns the maps of a list.
     pub fn maps(self, key: &str) -> impl Iterator<Item = Self> {
-        self.0.get(key).map(Node::items).unwrap_or_default().iter().map(Self)
+        let items = self.0.get(key).map(Node::items).unwrap_or_default().iter();
+        items.filter(|item| matches!(item.value, Value::Map(_))).map(Self)
     }
 
     /// Returns a map in this one.

@@ -1,7 +1,7 @@
 //! Files to write.
 
 use crate::content;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::model::{Content, Owner, WriteFile};
 use crate::names;
 use crate::schema;
@@ -21,7 +21,9 @@ pub fn files(top: Fields<'_>, findings: &mut Vec<Finding>) -> Vec<WriteFile> {
 
 fn file(fields: Fields<'_>, budget: &mut usize, findings: &mut Vec<Finding>) -> Option<WriteFile> {
     let Some(written) = fields.text("path") else {
-        findings.push(Finding::error(fields.0.at, "file has no path"));
+        if !fields.has("path") {
+            findings.push(Finding::error(fields.0.at, "file has no path"));
+        }
         return None;
     };
     let path = names::file_path(written).map_err(|why| Finding::error(fields.at("path"), why));
@@ -52,7 +54,7 @@ fn owner(fields: Fields<'_>) -> Result<Option<Owner>, Finding> {
         if let Err(why) = names::account(name)
             && !is_number
         {
-            let message = format!("owner is not `user` or `user:group`: {name:?} {why}");
+            let message = format!("owner is not `user` or `user:group`: {} {why}", quoted(name));
             return Err(Finding::error(fields.at("owner"), message));
         }
     }

@@ -1,6 +1,6 @@
 //! The shape of a tree, by the table of keys: unknown keys, wrong types, values outside of their patterns.
 
-use crate::finding::{Finding, Position};
+use crate::finding::{Finding, Position, quoted};
 use crate::schema::{self, Key, Kind, Section};
 use crate::suggest::nearest;
 use crate::yaml::{Entry, Node, Value};
@@ -66,12 +66,12 @@ fn scalar(at: Position, written: &str, kind: Kind, text: &str, findings: &mut Ve
         Kind::Form(form) if text.is_empty() || form.accepts(text) => true,
         Kind::Word(words) if text.is_empty() || schema::word(text, words).is_some() => true,
         Kind::Form(_) => {
-            findings.push(Finding::error(at, format!("invalid value {text:?}")));
+            findings.push(Finding::error(at, format!("invalid value {}", quoted(text))));
             return;
         }
         Kind::Word(words) => {
             let meant = nearest(text, words.iter().copied()).map(str::to_owned);
-            findings.push(Finding::error(at, format!("invalid value {text:?}")).suggesting(meant));
+            findings.push(Finding::error(at, format!("invalid value {}", quoted(text))).suggesting(meant));
             return;
         }
         Kind::Texts | Kind::Map | Kind::Maps => false,
@@ -97,7 +97,7 @@ fn unknown(entry: &Entry, section: &Section) -> Finding {
         at_top.or_else(|| schema::section("coreos")?.key(key).map(|_| format!("coreos.{key}")))
     };
     let meant = here.or_else(elsewhere);
-    Finding::warning(*at, format!("unrecognized key {written:?}")).suggesting(meant)
+    Finding::warning(*at, format!("unrecognized key {}", quoted(written))).suggesting(meant)
 }
 
 #[cfg(test)]
@@ -163,16 +163,31 @@ mod tests {
         );
     }
 
-    /// A file in which only one key has only this value.
+    /// A file in which nothing is wrong but the value of one key.
     fn file_with(section: &str, key: &str, value: &str) -> String {
-        let mut text = format!("{{{key}: {value}}}");
+        let mut text = format!("{key}: {value}");
+        let mut path = section.to_owned();
         for part in section.split('.').rev().filter(|part| !part.is_empty()) {
-            text = match part.strip_suffix("[]") {
-                Some(part) => format!("{{{part}: [{text}]}}"),
-                None => format!("{{{part}: {text}}}"),
+            // Keys that a map cannot be without.
+            let needed: &[(&str, &str)] = match path.as_str() {
+                "users[]" => &[("name", "x")],
+                "write_files[]" => &[("path", "/x")],
+                "coreos.units[]" => &[("name", "x.service")],
+                "coreos.units[].drop_ins[]" => &[("name", "x.conf"), ("content", "x")],
+                _ => &[],
             };
+            for (name, value) in needed {
+                if !text.starts_with(&format!("{name}:")) {
+                    text.push_str(&format!(", {name}: {value}"));
+                }
+            }
+            text = match part.strip_suffix("[]") {
+                Some(part) => format!("{part}: [{{{text}}}]"),
+                None => format!("{part}: {{{text}}}"),
+            };
+            path.truncate(path.rfind('.').unwrap_or_default());
         }
-        text
+        format!("{{{text}}}")
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Units and their drop-ins.
 
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::model::Unit;
 use crate::names;
 use crate::schema::{self, Kind};
@@ -12,7 +12,9 @@ pub fn units(coreos: Fields<'_>, findings: &mut Vec<Finding>) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     for fields in coreos.maps("units") {
         let Some(name) = fields.text("name") else {
-            findings.push(Finding::error(fields.0.at, "unit has no name"));
+            if !fields.has("name") {
+                findings.push(Finding::error(fields.0.at, "unit has no name"));
+            }
             continue;
         };
         if let Err(why) = names::unit(name) {
@@ -21,7 +23,7 @@ pub fn units(coreos: Fields<'_>, findings: &mut Vec<Finding>) -> Vec<Unit> {
         let unit = unit(name, fields, findings);
         let twice = |other: &Unit| other.name == name && other.content.is_some() && unit.content.is_some();
         if units.iter().any(twice) {
-            let message = format!("unit {name:?} has content already");
+            let message = format!("unit {} has content already", quoted(name));
             findings.push(Finding::error(fields.at("content"), message));
         }
         units.push(unit);
@@ -33,14 +35,19 @@ fn unit(name: &str, fields: Fields<'_>, findings: &mut Vec<Finding>) -> Unit {
     let mut drop_ins: Vec<(String, String)> = Vec::new();
     for drop_in in fields.maps("drop_ins") {
         let (Some(name), Some(content)) = (drop_in.text("name"), drop_in.text("content")) else {
-            findings.push(Finding::error(drop_in.0.at, "drop-in has no name or no content"));
+            if !(drop_in.has("name") && drop_in.has("content")) {
+                findings.push(Finding::error(drop_in.0.at, "drop-in has no name or no content"));
+            }
             continue;
         };
         if let Err(why) = names::drop_in(name) {
             findings.push(Finding::error(drop_in.at("name"), format!("name of the drop-in {why}")));
         }
         if drop_ins.iter().any(|(other, _)| other == name) {
-            findings.push(Finding::error(drop_in.at("name"), format!("drop-in {name:?} is there already")));
+            findings.push(Finding::error(
+                drop_in.at("name"),
+                format!("drop-in {} is there already", quoted(name)),
+            ));
         }
         drop_ins.push((name.to_owned(), content.to_owned()));
     }

@@ -10,7 +10,7 @@ use cloud_config::facts;
 use cloud_config::finding::Finding;
 use cloud_config::metadata::Metadata;
 use cloud_config::model::Config;
-use cloud_config::plan::{Inputs, Plan, plan, script};
+use cloud_config::plan::{Inputs, plan};
 use cloud_config::substitute::Unknown;
 use cloud_config::{UserData, read};
 
@@ -41,19 +41,19 @@ pub fn run(args: &Apply) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.root)?;
     let mood = if args.dry_run { Mood::Look } else { Mood::Do };
     let _lock = if mood == Mood::Do { Some(tree.lock(LOCK)?) } else { None };
-    let plan = match data {
+    let nothing = Config::default();
+    // The place's name and keys count whatever the user data is.
+    let (config, script) = match &data {
         UserData::Ignition => {
             println!("Detected an Ignition config. Exiting...");
             return Ok(Exit::Done);
         }
-        // The place's name and keys count whatever the user data is.
-        UserData::Script(text) => {
-            let mut plan = planned(&tree, &Config::default(), &metadata, args)?;
-            plan.actions.extend(script(&text).actions);
-            plan
-        }
-        UserData::Config(config) => planned(&tree, &config, &metadata, args)?,
+        UserData::Script(text) => (&nothing, Some(text.as_str())),
+        UserData::Config(config) => (&**config, None),
     };
+    let facts = facts::read(&tree, config).context("looking at the machine")?;
+    let plan =
+        plan(Inputs { config, script, metadata: &metadata, facts: &facts, key_set: &args.ssh_key_name });
     plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let machine: &mut dyn Machine = if tree.is_host() { &mut System } else { &mut Listed };
     let steps = apply(&tree, &plan, machine, mood)?;
@@ -63,11 +63,6 @@ pub fn run(args: &Apply) -> anyhow::Result<Exit> {
         status::write(&tree, &file, &sha256(&bytes), &[lines, plan.warnings].concat(), &steps)?;
     }
     Ok(if status::has_failed(&steps) { Exit::Failed } else { Exit::Done })
-}
-
-fn planned(tree: &Tree, config: &Config, metadata: &Metadata, args: &Apply) -> anyhow::Result<Plan> {
-    let facts = facts::read(tree, config).context("looking at the machine")?;
-    Ok(plan(Inputs { config, metadata, facts: &facts, key_set: &args.ssh_key_name }))
 }
 
 fn say(findings: &[Finding], file: &str) {

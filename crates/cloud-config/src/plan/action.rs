@@ -12,6 +12,8 @@ pub enum Action {
     File(File),
     /// Make a link what it should be.
     Link(Link),
+    /// Remove what an earlier configuration made, unless somebody changed it since.
+    Remove(String),
     /// Take a mask away: a link to `/dev/null` or an empty file at this path, and nothing else.
     Unmask(String),
     /// Replace a user's key set.
@@ -156,7 +158,15 @@ impl Action {
     pub fn file_path(&self) -> Option<&str> {
         match self {
             Self::File(File { path, .. }) | Self::Link(Link { path, .. }) => Some(path),
-            Self::Unmask(_) | Self::Keys(_) | Self::Import(_) | Self::Run(_) => None,
+            Self::Remove(_) | Self::Unmask(_) | Self::Keys(_) | Self::Import(_) | Self::Run(_) => None,
+        }
+    }
+
+    /// Returns the path of a file or link that this changes, if it is not as it should be.
+    pub fn touched(&self) -> Option<&str> {
+        match self {
+            Self::Remove(path) | Self::Unmask(path) => Some(path),
+            action => action.file_path(),
         }
     }
 
@@ -168,7 +178,7 @@ impl Action {
             Self::Keys(KeySet { home, set, .. }) | Self::Import(Import { home, set, .. }) => {
                 Some(KeySet::path(home, set))
             }
-            Self::Unmask(_) | Self::Run(_) => None,
+            Self::Remove(_) | Self::Unmask(_) | Self::Run(_) => None,
         }
     }
 }
@@ -186,6 +196,7 @@ impl fmt::Display for Action {
                 write!(f, ", {} bytes)", content.0.len())
             }
             Self::Link(Link { path, target }) => write!(f, "link {path} to {target}"),
+            Self::Remove(path) => write!(f, "remove {path}"),
             Self::Unmask(path) => write!(f, "unmask {path}"),
             Self::Keys(KeySet { user, set, keys, .. }) => {
                 write!(f, "set keys of {user}: set {set} with {}", keys.len())

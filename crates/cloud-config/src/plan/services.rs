@@ -95,10 +95,8 @@ fn mode(options: &Options) -> u32 {
 
 /// Lets those who read the settings see what changed.
 pub(super) fn update(inputs: Inputs<'_>, plan: &mut Plan) {
-    if plan.actions.iter().any(|action| action.file_path() == Some(UPDATE_CONF)) {
-        let restart = ["systemctl", "--no-block", "try-restart", "slipway-update.service"];
-        plan.push(Command::new(restart).if_changed(Scope::Path(UPDATE_CONF)));
-    }
+    let restart = ["systemctl", "--no-block", "try-restart", "slipway-update.service"];
+    plan.push(Command::new(restart).if_changed(Scope::Path(UPDATE_CONF)));
     if inputs.facts.units.contains_key(LOCKSMITH)
         && let Some(strategy) = inputs.config.update.reboot_strategy
     {

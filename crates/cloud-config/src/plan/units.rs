@@ -84,23 +84,11 @@ pub(super) fn start_target(inputs: Inputs<'_>, plan: &mut Plan) -> bool {
     true
 }
 
-/// Lets the service manager and networkd see what changed.
+/// Lets the service manager and networkd see what changed, which may be that an earlier file's units are gone.
 pub(super) fn reload(plan: &mut Plan) {
-    let has = |scope| {
-        let paths = plan.actions.iter().filter_map(|action| match action {
-            Action::Unmask(path) => Some(path.as_str()),
-            action => action.file_path(),
-        });
-        paths.into_iter().any(|path| super::is_in_scope(path, scope))
-    };
-    let (units, network) = (has(Scope::Units), has(Scope::Network));
-    if units {
-        plan.push(Command::new(["systemctl", "daemon-reload"]).if_changed(Scope::Units));
-    }
-    if network {
-        let restart = ["systemctl", "--no-block", "try-restart", "systemd-networkd.service"];
-        plan.push(Command::new(restart).if_changed(Scope::Network));
-    }
+    plan.push(Command::new(["systemctl", "daemon-reload"]).if_changed(Scope::Units));
+    let restart = ["systemctl", "--no-block", "try-restart", "systemd-networkd.service"];
+    plan.push(Command::new(restart).if_changed(Scope::Network));
 }
 
 /// Tells the service manager what to do, and waits for nothing: a unit may wait for the boot that waits for this.

@@ -1,6 +1,6 @@
 //! Users by the system's own tools, and their keys as sets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Secret, User};
 
@@ -11,24 +11,22 @@ const CORE: &str = "core";
 const SHELL: &str = "/bin/bash";
 
 pub(super) fn users(inputs: Inputs<'_>, plan: &mut Plan) {
+    let mut groups = inputs.facts.groups.clone();
     for user in &inputs.config.users {
-        account(inputs, user, plan);
+        account(inputs, user, &mut groups, plan);
     }
     keys(inputs, plan);
 }
 
-fn account(inputs: Inputs<'_>, user: &User, plan: &mut Plan) {
+/// Makes an account what it should be; `groups` are those that are there by then.
+fn account(inputs: Inputs<'_>, user: &User, groups: &mut BTreeSet<String>, plan: &mut Plan) {
     let facts = inputs.facts;
-    let planned = |plan: &Plan, group: &String| {
-        let made = |action: &super::Action| matches!(action, super::Action::Run(command) if command.argv[0] == "groupadd" && command.argv.last() == Some(group));
-        plan.actions.iter().any(made)
-    };
     let known = facts.users.get(&user.name);
     let wanted = user.primary_group.iter().filter(|_| known.is_none()).chain(&user.groups);
     for group in wanted {
         // A group of the user's own name is made with the user.
         let is_own = *group == user.name && known.is_none() && !user.no_user_group;
-        if !facts.groups.contains(group) && !is_own && !planned(plan, group) {
+        if !is_own && groups.insert(group.clone()) {
             plan.push(Command::new(["groupadd", group.as_str()]));
         }
     }
@@ -92,12 +90,8 @@ fn keys(inputs: Inputs<'_>, plan: &mut Plan) {
     let told = metadata.public_keys.values().flat_map(|text| crate::ssh_key::lines(text));
     by_user.entry(CORE).or_default().extend(config.ssh_authorized_keys.iter().cloned().chain(told));
     for (user, mut keys) in by_user {
-        let mut seen = Vec::new();
-        keys.retain(|key| {
-            let is_new = !seen.contains(key);
-            seen.push(key.clone());
-            is_new
-        });
+        let mut seen = BTreeSet::new();
+        keys.retain(|key| seen.insert(key.clone()));
         if !keys.is_empty() {
             let (user, set) = (user.to_owned(), key_set.to_owned());
             plan.push(KeySet { home: home(inputs, &user), user, set, keys });

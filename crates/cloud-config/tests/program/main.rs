@@ -1,0 +1,8 @@
+//! The program `slipway-cloudinit` on folders of files.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+mod acceptance;
+mod hostile;
+mod machine;
+mod runs;
