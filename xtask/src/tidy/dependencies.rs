@@ -28,7 +28,10 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("update-agent", &["agent-support", "disk-image", "payload", "slots", "uki", "verity"]),
     ("cloud-config", &[]),
     ("e2e", &["disk-image", "file-server", "payload", "slots", "uki", "verity", "vm", "write-log"]),
-    ("xtask", &["deb", "disk-image", "file-server", "payload", "slots", "uki", "verity", "vm"]),
+    (
+        "xtask",
+        &["cloud-config", "deb", "disk-image", "file-server", "payload", "slots", "uki", "verity", "vm"],
+    ),
 ];
 
 #[derive(Deserialize)]
