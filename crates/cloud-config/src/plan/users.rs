@@ -25,13 +25,16 @@ fn account(inputs: Inputs<'_>, user: &User, groups: &mut BTreeSet<String>, plan:
     let wanted = user.primary_group.iter().filter(|_| known.is_none()).chain(&user.groups);
     for group in wanted {
         // A group of the user's own name is made with the user.
-        let is_own = *group == user.name && known.is_none() && !user.no_user_group;
+        let is_own = *group == user.name && known.is_none() && has_own_group(user);
         if !is_own && groups.insert(group.clone()) {
             plan.push(Command::new(["groupadd", group.as_str()]));
         }
     }
     match known {
-        None => plan.push(useradd(user)),
+        None => {
+            let is_new = groups.insert(user.name.clone());
+            plan.push(useradd(user, is_new));
+        }
         Some(known) => {
             let missing: Vec<_> =
                 user.groups.iter().filter(|group| !known.groups.contains(*group)).cloned().collect();
@@ -49,7 +52,13 @@ fn account(inputs: Inputs<'_>, user: &User, groups: &mut BTreeSet<String>, plan:
     }
 }
 
-fn useradd(user: &User) -> Command {
+/// Tells whether a new user gets a group of the same name as the first one.
+fn has_own_group(user: &User) -> bool {
+    user.primary_group.is_none() && !user.no_user_group
+}
+
+/// Makes a user; a group of the same name that is there already becomes the first one.
+fn useradd(user: &User, own_group_is_new: bool) -> Command {
     // No password opens it; keys do.
     let mut argv: Vec<&str> = vec!["useradd", "--password", "*"];
     argv.extend(["--shell", user.shell.as_deref().unwrap_or(SHELL)]);
@@ -62,9 +71,11 @@ fn useradd(user: &User) -> Command {
     }
     match &user.primary_group {
         Some(group) => argv.extend(["--gid", group]),
-        None => argv.push(if user.no_user_group { "--no-user-group" } else { "--user-group" }),
+        None if user.no_user_group => argv.push("--no-user-group"),
+        None if own_group_is_new => argv.push("--user-group"),
+        None => argv.extend(["--gid", &user.name]),
     }
-    let groups = user.groups.iter().filter(|group| **group != user.name || user.no_user_group);
+    let groups = user.groups.iter().filter(|group| **group != user.name || !has_own_group(user));
     let groups = groups.cloned().collect::<Vec<_>>().join(",");
     if !groups.is_empty() {
         argv.extend(["--groups", &groups]);
@@ -155,6 +166,20 @@ mod tests {
                 "run useradd --password * --shell /bin/sh --no-create-home --home-dir /b --gid g --groups g \
                  --no-log-init --system b",
                 "run useradd --password * --shell /bin/bash --create-home --no-user-group c",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_group_of_the_users_name_is_there_once() {
+        assert_eq!(
+            lines("users: [{name: ann, primary-group: ann}, {name: bob, groups: [cid]}, {name: cid}]\n"),
+            [
+                "run groupadd ann",
+                "run useradd --password * --shell /bin/bash --create-home --gid ann ann",
+                "run groupadd cid",
+                "run useradd --password * --shell /bin/bash --create-home --user-group --groups cid bob",
+                "run useradd --password * --shell /bin/bash --create-home --gid cid cid",
             ]
         );
     }
