@@ -1,5 +1,6 @@
 //! What is to be said about a file: level, place, message, and what was probably meant.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 /// A place in a file; both count from 1, columns in characters.
@@ -95,6 +96,20 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
+/// Keeps the worst of many findings, in the order of the file, and says how many are missing.
+pub fn shorten(findings: &mut Vec<Finding>) {
+    // More than these nobody reads.
+    const FINDINGS_MAX: usize = 100;
+    let n_more = findings.len().saturating_sub(FINDINGS_MAX);
+    if n_more > 0 {
+        findings.sort_by_key(|finding| (Reverse(finding.level), finding.at));
+        findings.truncate(FINDINGS_MAX);
+        findings.push(Finding::info(Position::START, format!("{n_more} more findings are not shown")));
+    }
+    // The worst first where several stand at one place.
+    findings.sort_by_key(|finding| (finding.at, Reverse(finding.level)));
+}
+
 /// Returns the worst level among findings; `None` if there are none.
 pub fn worst(findings: &[Finding]) -> Option<Level> {
     findings.iter().map(|finding| finding.level).max()
@@ -113,6 +128,17 @@ mod tests {
             "a.yml:3:5: warning: unrecognized key \"usres\"; did you mean `users`?"
         );
         assert_eq!(finding.line_of_old(), "line 3: warning: unrecognized key \"usres\"");
+    }
+
+    #[test]
+    fn of_many_findings_the_worst_are_shown() {
+        let at = |line| Position { line, column: 1 };
+        let mut findings: Vec<_> = (1..=500).map(|line| Finding::warning(at(line), "w")).collect();
+        findings.push(Finding::error(at(501), "e"));
+        shorten(&mut findings);
+        assert_eq!(findings.len(), 101);
+        assert!(findings.contains(&Finding::info(at(1), "401 more findings are not shown")));
+        assert_eq!(findings.last(), Some(&Finding::error(at(501), "e")));
     }
 
     #[test]

@@ -16,7 +16,8 @@ const UNIT_TYPES: [&str; 11] = [
 ];
 /// Ends of names of files that networkd and udev read.
 const NETWORK_TYPES: [&str; 3] = [".network", ".netdev", ".link"];
-const NAME_MAX: usize = 255;
+/// Of the 255 that a file system takes, some are for the name that a file has while it is written.
+const NAME_MAX: usize = 223;
 const PATH_MAX: usize = 4095;
 /// Trees of the sealed system: `/bin` and its kin are links into `/usr`.
 const READ_ONLY: [&str; 5] = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
@@ -44,7 +45,7 @@ pub fn unit(name: &str) -> Result<(), &'static str> {
         () if stem.is_empty() || stem.starts_with('@') || stem.starts_with('-') => {
             Err("begins with what no unit's name does")
         }
-        () if name.len() > NAME_MAX => Err("is longer than 255 characters"),
+        () if name.len() > NAME_MAX => Err("is longer than 223 characters"),
         () if name.contains('/') => Err("has a slash"),
         () if !stem.bytes().all(allowed) => Err("has characters other than a-z, A-Z, 0-9 and :-_.\\@"),
         () => Ok(()),
@@ -58,7 +59,7 @@ pub fn drop_in(name: &str) -> Result<(), &'static str> {
         None => Err("does not end in `.conf`"),
         Some("") => Err("has nothing before `.conf`"),
         Some(_) if name.contains('/') => Err("has a slash"),
-        Some(_) if name.len() > NAME_MAX => Err("is longer than 255 characters"),
+        Some(_) if name.len() > NAME_MAX => Err("is longer than 223 characters"),
         Some(stem) if stem.starts_with('.') || !stem.bytes().all(allowed) => {
             Err("has characters other than a-z, A-Z, 0-9 and :-_.\\@, or begins with a dot")
         }
@@ -110,7 +111,7 @@ pub fn file_path(path: &str) -> Result<String, &'static str> {
     if path.ends_with('/') {
         return Err("file path ends with a slash");
     }
-    if path.len() > PATH_MAX || path.split('/').any(|part| part.len() > NAME_MAX - 32) {
+    if path.len() > PATH_MAX || path.split('/').any(|part| part.len() > NAME_MAX) {
         return Err("file path is too long");
     }
     if path.chars().any(char::is_control) {

@@ -2,7 +2,7 @@
 
 use crate::check::check;
 use crate::document::{self, Document};
-use crate::finding::{Finding, Level, worst};
+use crate::finding::{Finding, Level, shorten, worst};
 use crate::metadata::Addresses;
 use crate::model::Config;
 use crate::substitute::{Unknown, substitute};
@@ -19,8 +19,14 @@ pub enum UserData {
     Ignition,
 }
 
-/// Reads user data. It says something if and only if no finding is an error.
+/// Reads user data. It says something if and only if no finding is an error; findings are in the order of the file.
 pub fn read(bytes: &[u8], addresses: &Addresses, unknown: Unknown) -> (Option<UserData>, Vec<Finding>) {
+    let (data, mut findings) = read_all(bytes, addresses, unknown);
+    shorten(&mut findings);
+    (data, findings)
+}
+
+fn read_all(bytes: &[u8], addresses: &Addresses, unknown: Unknown) -> (Option<UserData>, Vec<Finding>) {
     let (text, is_script) = match document::parse(bytes) {
         Ok(Document::Empty) => return (Some(UserData::Config(Box::default())), Vec::new()),
         Ok(Document::Ignition) => return (Some(UserData::Ignition), Vec::new()),
@@ -67,6 +73,16 @@ mod tests {
                 format!("f:2:51: {message} \"nme\"; did you mean `name`?")
             ]
         );
+    }
+
+    #[test]
+    fn of_many_findings_a_hundred_are_shown() {
+        let uses = "$public_ipv4 ".repeat(1000);
+        for text in [format!("#!/bin/sh\n{uses}"), (0..1000).map(|n| format!("k{n}: x\n")).collect()] {
+            let text = if text.starts_with('#') { text } else { format!("#cloud-config\n{text}") };
+            let (_, findings) = read(text.as_bytes(), &Addresses::default(), Unknown::Refuse);
+            assert_eq!(findings.len(), 101);
+        }
     }
 
     #[test]
