@@ -31,13 +31,23 @@ pub fn run(ctx: &Ctx, args: &[&str]) -> anyhow::Result<()> {
 /// Runs programs that print test results, passes their words on, and counts.
 ///
 /// An exit code that says failure without a failed test, as for a compiler error, is an error.
-pub fn counted(mut command: Command, what: &str) -> anyhow::Result<Counts> {
+pub fn counted(command: Command, what: &str) -> anyhow::Result<Counts> {
+    counted_and_read(command, what, |_| ())
+}
+
+/// Does what [`counted`] does, and gives each line to `read`.
+pub fn counted_and_read(
+    mut command: Command,
+    what: &str,
+    mut read: impl FnMut(&str),
+) -> anyhow::Result<Counts> {
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("starting {what}"))?;
     let stdout = child.stdout.take().with_context(|| format!("reading what {what} prints"))?;
     let mut counts = Counts::default();
     for line in BufReader::new(stdout).lines() {
         let line = line.with_context(|| format!("reading what {what} prints"))?;
         println!("{line}");
+        read(&line);
         if let Some(found) = counts_of(&line) {
             counts = counts.and(found);
         }

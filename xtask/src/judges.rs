@@ -1,5 +1,7 @@
 //! Other people's programs that judge what we make, one function each, from the tools tree `vm`.
 
+mod shipped;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -136,10 +138,7 @@ impl Judges {
             let argv = self.sandbox.argv(name.as_ref());
             let argv: Vec<String> = argv.iter().map(|arg| quoted(&arg.to_string_lossy())).collect();
             script.push_str(&format!("exec {} \"$@\"\n", argv.join(" ")));
-            let path = dir.join(name);
-            fs::write(&path, script).with_context(|| format!("writing {}", path.display()))?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
-                .with_context(|| format!("making {} executable", path.display()))?;
+            write_program(&dir.join(name), script.as_bytes())?;
         }
         for file in FILES {
             let from = self.sandbox.tree().join(file);
@@ -160,6 +159,12 @@ impl Judges {
         let mut command: Command = self.sandbox.command(program);
         command.args(args).stdin(Stdio::null()).output().with_context(|| format!("starting {program}"))
     }
+}
+
+fn write_program(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("making {} executable", path.display()))
 }
 
 fn text_of(output: &Output) -> String {

@@ -37,7 +37,7 @@ impl Scenario {
 /// Runs `scenarios`, `jobs` at a time, and returns whether all passed.
 pub fn run(setup: &Setup, scenarios: &[&Scenario], jobs: usize) -> anyhow::Result<bool> {
     let start = Instant::now();
-    let queue = Mutex::new(scenarios.iter().copied().collect::<VecDeque<_>>());
+    let queue = Mutex::new(VecDeque::from(in_order(scenarios, jobs)));
     let results = Mutex::new(Vec::new());
     // A machine dies with the thread that started it, so a scenario stays on its thread.
     std::thread::scope(|scope| {
@@ -62,6 +62,16 @@ pub fn run(setup: &Setup, scenarios: &[&Scenario], jobs: usize) -> anyhow::Resul
     let failed = results.iter().filter(|(_, _, error)| error.is_some()).count();
     println!("{} passed, {failed} failed ({:.0} s)", results.len() - failed, start.elapsed().as_secs_f64());
     Ok(failed == 0)
+}
+
+/// Returns the order: that of the table when one runs after the other, else the longest first, so that none is left to
+/// run alone at the end.
+fn in_order<'a>(scenarios: &[&'a Scenario], jobs: usize) -> Vec<&'a Scenario> {
+    let mut order = scenarios.to_vec();
+    if jobs > 1 {
+        order.sort_by_key(|scenario| std::cmp::Reverse(scenario.boots));
+    }
+    order
 }
 
 fn next<'a>(queue: &Mutex<VecDeque<&'a Scenario>>) -> Option<&'a Scenario> {

@@ -30,6 +30,8 @@ pub enum Command {
     Packages(FormatArgs),
     /// List, set or clear additional kernel arguments (they take effect at the next boot).
     KernelArgs(KernelArgs),
+    /// Back up, restore and check this machine's etcd, and replace a lost member of its cluster.
+    Etcd(EtcdArgs),
     /// Run the health checks now; exit code 1 and one line each for those that fail.
     Health(HealthArgs),
     /// Look again at what a boot that was found good has, for judging the next one (run before an update's reboot).
@@ -126,4 +128,64 @@ pub struct SetArgs {
     /// Choice of the output format.
     #[command(flatten)]
     pub format: FormatArgs,
+}
+
+/// Arguments of `slipway etcd`.
+#[derive(Debug, Args)]
+pub struct EtcdArgs {
+    /// Where etcd listens for clients; without it, as etcd.service runs.
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// Folder of etcd's data; without it, that of etcd.service.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: EtcdAction,
+}
+
+/// What `slipway etcd` can do.
+#[derive(Debug, Subcommand)]
+pub enum EtcdAction {
+    /// Save v3 and v2 keys below /var/lib/slipway/etcd/backups and keep the newest 24 (hourly by a timer).
+    Backup,
+    /// Make the data of a stopped etcd anew from a backup, as a cluster of one member.
+    Restore(RestoreArgs),
+    /// Make a stopped etcd a cluster of one member with its own data, after the majority was lost.
+    Alone(PlaceArgs),
+    /// Remove a lost member, add a new one in its place, and print the cloud-config that it starts with.
+    Replace(ReplaceArgs),
+    /// Exit code 1 while etcd has an alarm or its database is nearly full (every five minutes by a timer).
+    Check,
+}
+
+/// Arguments of `slipway etcd restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Name of a kept backup, or path of one.
+    pub backup: String,
+    /// Where the member is.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Where a member that is made the only one will be found by those that join.
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    /// Where others reach this member [default: as in etcd.service, or http://localhost:2380]
+    #[arg(long, value_name = "URL")]
+    pub peer_url: Option<String>,
+}
+
+/// Arguments of `slipway etcd replace`.
+#[derive(Debug, Args)]
+pub struct ReplaceArgs {
+    /// Name or number of the lost member.
+    pub old: String,
+    /// Name of the new member [default: that of the lost one]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where the others reach the new member [default: where they reached the lost one]
+    #[arg(long, value_name = "URL")]
+    pub peer_url: Option<String>,
 }

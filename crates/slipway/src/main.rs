@@ -11,6 +11,7 @@ mod crash;
 mod disk;
 mod emergency;
 mod etc_overlay;
+mod etcd;
 mod fallback;
 mod flags;
 mod health;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(&host, args.format()),
         Command::Packages(args) => packages::run(&host, args.format()),
         Command::KernelArgs(args) => kernel_args::run(&host, args),
+        Command::Etcd(args) => etcd::run(&host, args),
         Command::Health(args) => health::run(&host, args.boot),
         Command::LastGood => health::look_again(&host),
         Command::Disk => disk::run(&host),

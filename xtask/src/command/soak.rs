@@ -40,6 +40,7 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
     };
     let n_flips = flips.len();
     let start = Instant::now();
+    let mut cuts = Vec::new();
     let mut all = vec![
         Check::counting(format!("property tests, {} cases each", args.cases), || properties(ctx, args.cases)),
         Check::counting(format!("changed seeds of the fuzz targets, {} each", args.cases), || {
@@ -53,7 +54,7 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
         }),
     ];
     all.push(Check::counting("every power cut in what a machine writes", || {
-        test::power_cuts(ctx, &args.image)
+        test::power_cuts(ctx, &args.image, &mut cuts)
     }));
     for n in 1..=args.builds {
         let (tree, judges, image_dir, judged) = (&tree, &judges, &image_dir, &judged);
@@ -71,7 +72,7 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
     let counts = checks::run_all(ctx, all)?;
     let minutes = start.elapsed().as_secs() / 60;
     let path = ctx.repo.join("docs/soak.md");
-    durable::write(&path, page(date, &judged, &names, counts, minutes).as_bytes())?;
+    durable::write(&path, page(date, &judged, &names, &cuts, counts, minutes).as_bytes())?;
     ctx.log.line(&format!("wrote {}", path.display()));
     checks::print_total(counts);
     Ok(())
@@ -120,7 +121,14 @@ fn fuzz(ctx: &Ctx, cases: u32, seed: u64) -> anyhow::Result<Counts> {
     cargo::counted(command, "cargo test of fuzz/")
 }
 
-fn page(date: &str, judged: &Judged, names: &[String], counts: Counts, minutes: u64) -> String {
+fn page(
+    date: &str,
+    judged: &Judged,
+    names: &[String],
+    cuts: &[String],
+    counts: Counts,
+    minutes: u64,
+) -> String {
     let Judged { manifest, seed, .. } = judged;
     let mut text = String::from(
         "# The long runs\n\nWritten by `cargo xtask soak --date YYYY-MM-DD`; CI runs a seeded sample of the same, \
@@ -141,6 +149,10 @@ fn page(date: &str, judged: &Judged, names: &[String], counts: Counts, minutes: 
     text.push_str("\n## What ran\n\n");
     for name in names {
         writeln!(text, "- {name}").expect("writing to a string cannot fail");
+    }
+    text.push_str("\n## Power cuts\n\n");
+    for line in cuts {
+        writeln!(text, "- {line}").expect("writing to a string cannot fail");
     }
     text.push_str(
         "\nOur verifier and `veritysetup` answer alike on every sample, so the exhaustive run uses ours: \

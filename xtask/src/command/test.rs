@@ -19,6 +19,9 @@ pub use image::Judged;
 const NEXT_IMAGES: u32 = 3;
 /// Power cuts of each recording that are judged outside the long run.
 const SAMPLE_CUTS: &str = "1000";
+/// Most scenarios at a time. A machine has two processors, but it waits half of its time; more than two have not been
+/// measured.
+const SCENARIOS_MAX: usize = 2;
 
 /// Runs the tier that was asked for, or all of them, and counts.
 pub fn run(ctx: &Ctx, args: &flags::Test) -> anyhow::Result<()> {
@@ -56,6 +59,7 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     let judged = Judged::read(&image_dir, args.seed)?;
     let judges = Judges::new(&tree, &work, &[&image_dir, &overlays])?;
     judges.install(&programs)?;
+    judges.install_shipped(&programs, &judged.artifact("usr")?)?;
     let mut crates = cargo::command(ctx, &["test", "--workspace", "--locked", "--quiet", "--test", "judge"]);
     crates.env("SLIPWAY_JUDGES", &programs).env("TMPDIR", &temporary);
     let mut all = Vec::new();
@@ -89,11 +93,17 @@ pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Resul
     cargo::counted(command, "e2e")
 }
 
-/// The scenarios that record what a machine writes, with every power cut in it.
-pub fn power_cuts(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
+/// The scenarios that record what a machine writes, with every power cut in it. `found` gets what each says of its
+/// cuts, and which of them it started.
+pub fn power_cuts(ctx: &Ctx, args: &flags::Image, found: &mut Vec<String>) -> anyhow::Result<Counts> {
     let mut command = e2e(ctx, args)?;
     command.args(["--filter", "power_cut"]);
-    cargo::counted(command, "e2e")
+    cargo::counted_and_read(command, "e2e", |line| {
+        let said = line.split_once(": ").map_or("", |(_, said)| said);
+        if said.contains(" cuts judged ") || said.starts_with("starting cut ") {
+            found.push(said.to_owned());
+        }
+    })
 }
 
 fn e2e(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Command> {
@@ -106,6 +116,10 @@ fn e2e(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Command> {
         command.arg("--next-image-dir").arg(&next);
     }
     command.arg("--tools").arg(&tree).arg("--work").arg(&work);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = cores.min(SCENARIOS_MAX).to_string();
+    // Machines that share cores take their time in proportion.
+    command.args(["--jobs", &jobs, "--patience", &jobs]);
     Ok(command)
 }
 

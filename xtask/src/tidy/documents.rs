@@ -105,6 +105,20 @@ fn the_acceptance_table_fits_the_scenarios() {
 }
 
 #[test]
+fn judge_tests_of_the_acceptance_table_exist() {
+    let sources =
+        tracked_ending(&[".rs"]).into_iter().filter(|path| path.starts_with("crates/etcd-lab/tests/"));
+    let code: String = sources.map(read).collect();
+    let table = read("docs/acceptance.md");
+    let named = table.split("`etcd-lab::").skip(2).filter_map(|rest| rest.split('`').next());
+    let (known, missing): (Vec<&str>, Vec<&str>) =
+        named.partition(|name| code.contains(&format!("#[test]\nfn {name}() {{")));
+    assert!(known.len() > 10, "the table no longer names the tests of etcd-lab");
+    let missing: Vec<String> = missing.into_iter().map(str::to_owned).collect();
+    assert_none("tests that docs/acceptance.md names and crates/etcd-lab does not have", &missing);
+}
+
+#[test]
 fn the_manifests_fields_are_all_described() {
     let page = read("docs/formats/manifest.md");
     let sample: serde_json::Value =

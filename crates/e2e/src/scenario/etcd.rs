@@ -8,6 +8,19 @@ use crate::lab::Lab;
 
 const KEYS: &str = "http://127.0.0.1:2379/v2/keys";
 
+/// Loses what was written behind a backup, keys of both kinds, and nothing else.
+const RESTORED: &str = "
+etcdctl put /three lost >/dev/null
+curl -s -X PUT -d value=lost http://127.0.0.1:2379/v2/keys/message >/dev/null
+systemctl stop etcd.service
+! systemctl is-active --quiet slipway-etcd-backup.timer
+slipway etcd restore $(ls /var/lib/slipway/etcd/backups) >/dev/null
+systemctl start etcd.service
+test $(stat -c '%a %U' /var/lib/etcd/default | tr ' ' :) = 700:etcd
+test $(etcdctl get --print-value-only /three) = ok
+curl -s http://127.0.0.1:2379/v2/keys/message | grep -q '\"value\":\"three\"'
+etcdctl endpoint health >/dev/null";
+
 /// The scenario.
 pub fn run(lab: &Lab) -> anyhow::Result<()> {
     let guest = lab.guest("one")?;
@@ -42,6 +55,11 @@ pub fn run(lab: &Lab) -> anyhow::Result<()> {
         let text = guest.sh("etcdctl put /three ok && etcdctl get --print-value-only /three")?;
         ensure!(text == "OK\nok", "{text}");
         Ok(())
+    })?;
+    lab.check("it is watched and backed up while it runs, and restored on a machine of its own", || {
+        guest.root("systemctl is-active slipway-etcd-backup.timer slipway-etcd-check.timer")?;
+        guest.root("systemctl start slipway-etcd-check.service slipway-etcd-backup.service")?;
+        guest.root(RESTORED).map(drop)
     })?;
     lab.check("its data survives a restart of the service", || {
         let text = guest.root("systemctl restart etcd.service && etcdctl get --print-value-only /three")?;

@@ -117,7 +117,8 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
     lab.check("what the machine had is there", || guest.root(STILL_THERE).map(drop))?;
 
     let whole = fetched(&guest)?;
-    site.tap.cut_after(whole / 2);
+    // The UKI's block list comes first, is more than half of so small an update, and is kept only whole.
+    site.tap.cut_after(whole / 4 * 3);
     site.offer(fourth, 3)?;
     lab.check("a server that dies in the middle leaves a download", || {
         site.tap.wait_cut(guest.patient(UPDATE))?;
@@ -133,9 +134,8 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
     lab.check("the download goes on where it stopped", || {
         wait_until_taken(&guest, &fourth.version)?;
         let rest = fetched(&guest)?;
-        lab.say(&format!("version 3 took {whole} bytes, 4 after half of that {rest}"));
-        // What came before the cut, lists and blocks, is not asked for again.
-        ensure!(rest * 5 < whole * 4, "{rest} bytes were fetched after the cut, {whole} by a whole update");
+        lab.say(&format!("version 3 took {whole} bytes, 4 after three quarters of that {rest}"));
+        ensure!(rest * 2 < whole, "{rest} bytes were fetched after the cut, {whole} by a whole update");
         Ok(())
     })?;
     lab.check("the fourth version goes into the first one's slot", || {
