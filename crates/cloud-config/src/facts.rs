@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, UdpSocket};
 
+use agent_support::host::Host;
 use anyhow::Context;
 
 use crate::apply::accounts::Accounts;
@@ -10,6 +11,7 @@ use crate::apply::manifest::Manifest;
 use crate::apply::tree::{Found, Tree};
 use crate::model::{Config, Secret};
 use crate::plan::unit_file_name;
+use crate::settings;
 
 /// Where units are, the strongest first.
 const UNIT_FOLDERS: [&str; 4] = [
@@ -43,6 +45,8 @@ pub struct Facts {
     pub units: BTreeMap<String, UnitFact>,
     /// Whether it knows the configuration's time zone.
     pub has_zone: bool,
+    /// What stands in the place of GitHub.
+    pub github: Option<String>,
     /// Paths that earlier configurations made.
     pub made: BTreeSet<String>,
 }
@@ -95,6 +99,7 @@ pub fn read(tree: &Tree, config: &Config) -> anyhow::Result<Facts> {
         environment: text("/etc/environment")?.unwrap_or_default(),
         units,
         has_zone: matches!(has_zone, Some(Found::File(_) | Found::Link(_))),
+        github: Some(settings::read(&Host::new(tree.root().to_owned())).0.github),
         made: Manifest::read(tree)?.paths(),
     })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
-use cloud_config::plan::KEY_SET;
+use cloud_config::plan::{KEY_SET, METADATA_SET};
 
 /// The program's old name.
 const ORIGINAL: &str = "coreos-cloudinit";
@@ -48,6 +48,9 @@ pub struct Apply {
     /// Print what would be done, and do nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Fetch keys that are elsewhere, below another root too.
+    #[arg(long)]
+    pub fetch_keys: bool,
     /// What is known of the machine, as JSON: hostname, public_keys, private_ipv4 and its kin.
     #[arg(long, value_name = "FILE")]
     pub metadata: Option<PathBuf>,
@@ -96,6 +99,9 @@ pub fn with_two_dashes(arguments: Vec<OsString>) -> impl Iterator<Item = OsStrin
 /// The set is a file in a user's folder.
 fn key_set(name: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name == METADATA_SET {
+        return Err("this is the set of the metadata's keys".to_owned());
+    }
     if !name.is_empty() && name.len() <= 64 && !name.starts_with('.') && name.bytes().all(allowed) {
         Ok(name.to_owned())
     } else {
@@ -136,7 +142,7 @@ mod tests {
     #[test]
     fn key_sets_are_names_of_files() {
         assert!(key_set("coreos-cloudinit").is_ok());
-        for wrong in ["", "..", "a/b", ".a"] {
+        for wrong in ["", "..", "a/b", ".a", "metadata"] {
             assert!(key_set(wrong).is_err(), "{wrong}");
         }
     }

@@ -19,8 +19,11 @@ use crate::facts::Facts;
 use crate::metadata::Metadata;
 use crate::model::Config;
 
-/// Name of the key set of keys that a configuration or metadata gives, as the original had it.
+/// Name of the key set of keys that a configuration gives, as the original had it.
 pub const KEY_SET: &str = "coreos-cloudinit";
+
+/// Name of the key set of keys that metadata gives.
+pub const METADATA_SET: &str = "metadata";
 
 /// What is to be done, in this order, and what is to be said about it.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -73,7 +73,7 @@ fn map(section: &'static Section, depth: u32) -> BoxedStrategy<String> {
 fn applied(tree: &Tree, config: &Config, metadata: &Metadata) -> Vec<cloud_config::apply::status::Step> {
     let facts = facts::read(tree, config).unwrap();
     let plan = plan(Inputs { config, script: None, metadata, facts: &facts, key_set: KEY_SET });
-    apply(tree, &plan, &mut Listed, Mood::Do).unwrap()
+    apply(tree, &plan, &mut Listed { keys: None }, Mood::Do).unwrap()
 }
 
 proptest! {

@@ -30,7 +30,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     // Agents: that and formats, never each other.
     ("slipway", &["agent-support", "disk-image", "slots", "uki", "verity"]),
     ("update-agent", &["agent-support", "disk-image", "http-get", "payload", "slots", "uki", "verity"]),
-    ("cloud-config", &[]),
+    ("cloud-config", &["agent-support", "http-get"]),
     ("e2e", &["disk-image", "file-server", "payload", "slots", "uki", "verity", "vm", "write-log"]),
     (
         "xtask",

@@ -5,6 +5,7 @@ use std::process::{self, Stdio};
 
 use anyhow::Context;
 
+use crate::import::Importer;
 use crate::plan::{Command, Import};
 
 use super::tree::Mood;
@@ -32,7 +33,10 @@ pub trait Machine {
 
 /// The machine that this runs on.
 #[derive(Debug)]
-pub struct System;
+pub struct System {
+    /// Fetches keys.
+    pub keys: Importer,
+}
 
 impl Machine for System {
     fn run(&mut self, command: &Command) -> anyhow::Result<Ran> {
@@ -62,22 +66,33 @@ impl Machine for System {
         Ok(Ran::Done)
     }
 
-    fn import(&mut self, _: &Import, _: Mood) -> anyhow::Result<Option<Vec<String>>> {
-        Ok(None)
+    fn import(&mut self, import: &Import, mood: Mood) -> anyhow::Result<Option<Vec<String>>> {
+        fetch(&mut self.keys, import, mood)
     }
 }
 
-/// A machine that is a folder of files: programs are listed for later, and nothing is fetched.
+/// Fetches nothing to only look.
+fn fetch(keys: &mut Importer, import: &Import, mood: Mood) -> anyhow::Result<Option<Vec<String>>> {
+    match mood {
+        Mood::Look => Ok(None),
+        Mood::Do => keys.fetch(&import.url).map(Some),
+    }
+}
+
+/// A machine that is a folder of files: programs are listed for later.
 #[derive(Debug)]
-pub struct Listed;
+pub struct Listed {
+    /// Fetches keys, if they are wanted there.
+    pub keys: Option<Importer>,
+}
 
 impl Machine for Listed {
     fn run(&mut self, _: &Command) -> anyhow::Result<Ran> {
         Ok(Ran::Listed)
     }
 
-    fn import(&mut self, _: &Import, _: Mood) -> anyhow::Result<Option<Vec<String>>> {
-        Ok(None)
+    fn import(&mut self, import: &Import, mood: Mood) -> anyhow::Result<Option<Vec<String>>> {
+        self.keys.as_mut().map_or(Ok(None), |keys| fetch(keys, import, mood))
     }
 }
 
@@ -86,10 +101,14 @@ mod tests {
     use super::*;
     use crate::model::Secret;
 
+    fn system() -> System {
+        System { keys: Importer::new("/".as_ref(), std::time::Duration::ZERO) }
+    }
+
     fn shell(script: &str, stdin: Option<&str>) -> anyhow::Result<Ran> {
         let mut command = Command::new(["/bin/sh", "-c", script]);
         command.stdin = stdin.map(|text| Secret(text.to_owned()));
-        System.run(&command)
+        system().run(&command)
     }
 
     #[test]
@@ -97,7 +116,7 @@ mod tests {
         assert_eq!(shell("read a && test \"$a\" = secret", Some("secret\n")).unwrap(), Ran::Done);
         let err = shell("echo one; echo two >&2; exit 3", None).unwrap_err();
         assert_eq!(err.to_string(), "running /bin/sh: exit status: 3: two");
-        let err = System.run(&Command::new(["/no/such/program"])).unwrap_err();
+        let err = system().run(&Command::new(["/no/such/program"])).unwrap_err();
         assert!(format!("{err:#}").starts_with("running /no/such/program: "));
     }
 }

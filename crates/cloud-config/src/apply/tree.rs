@@ -88,6 +88,11 @@ impl Tree {
         Ok(Self { root: root.to_owned(), fd, may_chown: rustix::process::geteuid().is_root() })
     }
 
+    /// Returns where the root is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Tells whether this is the running machine, whose programs can be told to do things.
     pub fn is_host(&self) -> bool {
         self.root == Path::new("/")

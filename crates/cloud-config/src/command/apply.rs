@@ -1,5 +1,6 @@
 //! `slipway-cloudinit apply`: makes the machine what a file says, or prints what that takes.
 
+use agent_support::host::Host;
 use anyhow::Context;
 
 use cloud_config::apply::manifest::sha256;
@@ -8,9 +9,11 @@ use cloud_config::apply::tree::{Mood, Tree};
 use cloud_config::apply::{Listed, Machine, System, apply};
 use cloud_config::facts;
 use cloud_config::finding::Finding;
+use cloud_config::import::Importer;
 use cloud_config::metadata::Metadata;
 use cloud_config::model::Config;
 use cloud_config::plan::{Inputs, plan};
+use cloud_config::settings;
 use cloud_config::substitute::Unknown;
 use cloud_config::{UserData, read};
 
@@ -55,7 +58,14 @@ pub fn run(args: &Apply) -> anyhow::Result<Exit> {
     let plan =
         plan(Inputs { config, script, metadata: &metadata, facts: &facts, key_set: &args.ssh_key_name });
     plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    let machine: &mut dyn Machine = if tree.is_host() { &mut System } else { &mut Listed };
+    let (settings, wrong) = settings::read(&Host::new(args.root.clone()));
+    wrong.iter().for_each(|wrong| eprintln!("warning: {wrong}"));
+    let keys = Importer::new(&args.root, settings.imports);
+    let machine: &mut dyn Machine = if tree.is_host() {
+        &mut System { keys }
+    } else {
+        &mut Listed { keys: args.fetch_keys.then_some(keys) }
+    };
     let steps = apply(&tree, &plan, machine, mood)?;
     steps.iter().for_each(|step| println!("{}", shown(step, mood)));
     if mood == Mood::Do {

@@ -16,6 +16,7 @@ pub fn run(args: &Original) -> anyhow::Result<Exit> {
         file: args.from_file.clone(),
         root: "/".into(),
         dry_run: false,
+        fetch_keys: true,
         metadata: None,
         allow_empty_vars: false,
         ssh_key_name: args.ssh_key_name.clone(),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Secret, User};
 
-use super::{Command, Import, Inputs, KeySet, Plan};
+use super::{Command, Import, Inputs, KeySet, METADATA_SET, Plan};
+use crate::settings::GITHUB;
 
 /// Who gets the keys of the machine.
 const CORE: &str = "core";
@@ -91,20 +92,22 @@ fn useradd(user: &User, own_group_is_new: bool) -> Command {
     Command { argv, ..Command::new([]) }
 }
 
-/// The keys that the file and the metadata give, one set for each user.
+/// The keys that the file and the metadata give, a set of each for a user.
 fn keys(inputs: Inputs<'_>, plan: &mut Plan) {
     let Inputs { config, metadata, key_set, .. } = inputs;
     let mut by_user: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for user in &config.users {
         by_user.entry(&user.name).or_default().extend(user.ssh_authorized_keys.iter().cloned());
     }
-    let told = metadata.public_keys.values().flat_map(|text| crate::ssh_key::lines(text));
-    by_user.entry(CORE).or_default().extend(config.ssh_authorized_keys.iter().cloned().chain(told));
-    for (user, mut keys) in by_user {
+    by_user.entry(CORE).or_default().extend(config.ssh_authorized_keys.iter().cloned());
+    let given = by_user.into_iter().map(|(user, keys)| (user, key_set, keys));
+    // A set of its own: it is replaced when the file is wrong, too, and the file's last good one stays.
+    let told = metadata.public_keys.values().flat_map(|text| crate::ssh_key::lines(text)).collect();
+    for (user, set, mut keys) in given.chain([(CORE, METADATA_SET, told)]) {
         let mut seen = BTreeSet::new();
         keys.retain(|key| seen.insert(key.clone()));
         if !keys.is_empty() {
-            let (user, set) = (user.to_owned(), key_set.to_owned());
+            let (user, set) = (user.to_owned(), set.to_owned());
             plan.push(KeySet { home: home(inputs, &user), user, set, keys });
         }
     }
@@ -112,11 +115,12 @@ fn keys(inputs: Inputs<'_>, plan: &mut Plan) {
 
 /// Keys that are elsewhere: last, because asking for them may take its time.
 pub(super) fn imports(inputs: Inputs<'_>, plan: &mut Plan) {
+    let server = inputs.facts.github.as_deref().unwrap_or(GITHUB);
     for user in &inputs.config.users {
         let github = user
             .github_users
             .iter()
-            .map(|name| (format!("github-{name}"), format!("https://api.github.com/users/{name}/keys")));
+            .map(|name| (format!("github-{name}"), format!("{server}/users/{name}/keys")));
         let url = user.import_url.iter().map(|url| (format!("coreos-cloudinit-{}", user.name), url.clone()));
         for (set, url) in github.chain(url) {
             let home = home(inputs, &user.name);
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_the_file_and_of_the_metadata_are_one_set_without_repetition() {
+    fn keys_of_the_file_and_of_the_metadata_are_a_set_each_without_repetition() {
         let key = |n: char| {
             format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA{n}AA {n}")
         };
@@ -221,9 +225,11 @@ mod tests {
         );
         let plan = planned(&yaml, &metadata, &Facts::default());
         let sets: Vec<_> = plan.actions.iter().filter(|action| matches!(action, Action::Keys(_))).collect();
-        let [Action::Keys(set)] = &sets[..] else { panic!("{sets:?}") };
-        assert_eq!((set.user.as_str(), set.set.as_str()), ("core", "coreos-cloudinit"));
-        assert_eq!(set.keys, [key('B'), key('A')]);
+        let [Action::Keys(file), Action::Keys(told)] = &sets[..] else { panic!("{sets:?}") };
+        assert_eq!((file.user.as_str(), file.set.as_str()), ("core", "coreos-cloudinit"));
+        assert_eq!(file.keys, [key('B')]);
+        assert_eq!((told.user.as_str(), told.set.as_str()), ("core", "metadata"));
+        assert_eq!(told.keys, [key('A'), key('B')]);
     }
 
     #[test]

@@ -4,5 +4,6 @@
 
 mod acceptance;
 mod hostile;
+mod imports;
 mod machine;
 mod runs;
