@@ -1,7 +1,9 @@
 //! What the program does, a file each.
 
 pub mod apply;
+pub mod boot;
 pub mod original;
+pub mod perform;
 pub mod validate;
 
 use std::fs::File;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use cloud_config::plan::{KEY_SET, METADATA_SET};
 
@@ -26,6 +26,8 @@ pub enum Command {
     Validate(Validate),
     /// Make the machine what a file says; a file with an error changes nothing.
     Apply(Apply),
+    /// Do what a machine does at each start: the OEM's file, and the user data of one source on top.
+    Boot(Boot),
 }
 
 /// Arguments of `validate`.
@@ -62,13 +64,68 @@ pub struct Apply {
     pub ssh_key_name: String,
 }
 
+/// Arguments of `boot`.
+#[derive(Debug, Args)]
+pub struct Boot {
+    /// Whether the network is there.
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Stage,
+    /// Work on the files below this folder; programs of the machine are listed and not run.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+}
+
+/// When in a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// Before the network: what needs none.
+    Local,
+    /// After it: the rest.
+    Network,
+}
+
+/// Clouds that the original knew by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// DigitalOcean.
+    Digitalocean,
+    /// Amazon EC2 and what is like it.
+    Ec2Compat,
+    /// Google Compute Engine.
+    Gce,
+}
+
 /// The flags of the original, as far as they are there.
 #[derive(Debug, Parser)]
-#[command(name = ORIGINAL, version, group = ArgGroup::new("source").required(true))]
+#[command(name = ORIGINAL, version, group = ArgGroup::new("source").required(true).multiple(true))]
 pub struct Original {
     /// Read the user data from this file.
     #[arg(long, value_name = "FILE", group = "source")]
-    pub from_file: PathBuf,
+    pub from_file: Option<PathBuf>,
+    /// Fetch the user data.
+    #[arg(long, value_name = "URL", group = "source")]
+    pub from_url: Option<String>,
+    /// Read user data and metadata from a config drive that is mounted there.
+    #[arg(long, value_name = "DIR", group = "source")]
+    pub from_configdrive: Option<String>,
+    /// Fetch the user data from where the kernel's command line says: cloud-config-url=URL.
+    #[arg(long, group = "source")]
+    pub from_proc_cmdline: bool,
+    /// Ask a metadata service that is like Amazon EC2's.
+    #[arg(long, value_name = "URL", group = "source")]
+    pub from_ec2_metadata: Option<String>,
+    /// Ask a metadata service that is like Google Compute Engine's.
+    #[arg(long, value_name = "URL", group = "source")]
+    pub from_gce_metadata: Option<String>,
+    /// Ask a metadata service that is like DigitalOcean's.
+    #[arg(long, value_name = "URL", group = "source")]
+    pub from_digitalocean_metadata: Option<String>,
+    /// Ask the metadata service of a cloud where it always is.
+    #[arg(long, value_name = "NAME", group = "source")]
+    pub oem: Option<Preset>,
+    /// Work on the files below this folder; programs of the machine are listed and not run.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
     /// Check the user data and change nothing; exit code 1 if there is anything to say.
     #[arg(long)]
     pub validate: bool,
@@ -132,9 +189,9 @@ mod tests {
         for line in ["x -validate -from-file=/a", "x --validate --from-file /a", "x -from-file /a -validate"]
         {
             let flags = Original::try_parse_from(with_two_dashes(words(line))).unwrap();
-            assert!(flags.validate && flags.from_file == Path::new("/a"), "{line}");
+            assert!(flags.validate && flags.from_file.as_deref() == Some(Path::new("/a")), "{line}");
         }
-        for line in ["x", "x -validate", "x -from-file=/a -nonsense"] {
+        for line in ["x", "x -validate", "x -from-file=/a -nonsense", "x -oem=nowhere"] {
             assert!(Original::try_parse_from(with_two_dashes(words(line))).is_err(), "{line}");
         }
     }

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         match Flags::parse().command {
             Command::Validate(args) => command::validate::run(&args),
             Command::Apply(args) => command::apply::run(&args),
+            Command::Boot(args) => command::boot::run(&args),
         }
     };
     match result {

@@ -34,7 +34,41 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+/// Which part of a plan a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    All,
+    /// What needs no network: all but the imports of keys.
+    BeforeNetwork,
+    /// The imports, the rest being done.
+    Imports,
+}
+
+/// What becomes of what earlier configurations made and this one does not list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// It is removed.
+    Remove,
+    /// It stays, because this is not the whole configuration.
+    Keep,
+}
+
 impl Plan {
+    /// Leaves of the plan what a run is to do.
+    pub fn narrow(&mut self, part: Part, stale: Stale) {
+        self.actions.retain(|action| {
+            let is_import = matches!(action, Action::Import(_));
+            let is_removal = matches!(action, Action::Remove(_));
+            let is_in_part = match part {
+                Part::All => true,
+                Part::BeforeNetwork => !is_import,
+                Part::Imports => is_import,
+            };
+            is_in_part && !(is_removal && stale == Stale::Keep)
+        });
+    }
+
     fn push(&mut self, action: impl Into<Action>) {
         self.actions.push(action.into());
     }
@@ -201,6 +235,23 @@ mod tests {
                  /etc/slipway/update.conf.d/20-cloudinit.conf changed",
             ]
         );
+    }
+
+    #[test]
+    fn a_run_does_its_part_and_takes_nothing_away_that_is_not_its_own() {
+        let facts = Facts { made: ["/etc/a".to_owned()].into(), ..Facts::default() };
+        let shown = |part, stale| {
+            let yaml = "hostname: a\nusers: [{name: core, coreos-ssh-import-github: x}]\n";
+            let mut plan = planned(yaml, &Metadata::default(), &facts);
+            plan.narrow(part, stale);
+            let words = |action: &Action| action.to_string().split(' ').next().map(str::to_owned);
+            plan.actions.iter().filter_map(words).collect::<Vec<_>>()
+        };
+        let all = shown(Part::All, Stale::Remove);
+        assert_eq!((all.first().unwrap().as_str(), all.last().unwrap().as_str()), ("remove", "import"));
+        assert_eq!(shown(Part::All, Stale::Keep), all[1..]);
+        assert_eq!(shown(Part::BeforeNetwork, Stale::Remove), all[..all.len() - 1]);
+        assert_eq!(shown(Part::Imports, Stale::Keep), ["import"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What came of a run: for people as lines, for programs as `status.json`.
+//! What came of a run: for people as lines, for programs as a file.
 
 use std::fmt;
 
@@ -7,6 +7,13 @@ use serde_json::json;
 
 use super::STATE;
 use super::tree::{Mood, Tree};
+
+/// Status of a file that was applied.
+pub const APPLY: &str = "status.json";
+/// Status of the stage before the network.
+pub const LOCAL: &str = "status-local.json";
+/// Status of the stage after it.
+pub const NETWORK: &str = "status-network.json";
 
 /// What came of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +56,10 @@ pub fn has_failed(steps: &[Step]) -> bool {
     steps.iter().any(|step| matches!(step.outcome, Outcome::Failed(_)))
 }
 
-/// Writes `status.json`: which user data, what was said about it, and each step.
+/// Writes a file of the status: which user data, what was said about it, and each step.
 pub fn write(
     tree: &Tree,
+    file: &str,
     source: &str,
     sha256: &str,
     findings: &[String],
@@ -78,7 +86,7 @@ pub fn write(
     });
     let mut text = serde_json::to_string_pretty(&document).context("writing the status")?;
     text.push('\n');
-    tree.write(&format!("{STATE}/status.json"), text.as_bytes(), 0o600, None, Mood::Do).map(drop)
+    tree.write(&format!("{STATE}/{file}"), text.as_bytes(), 0o600, None, Mood::Do).map(drop)
 }
 
 #[cfg(test)]
@@ -91,7 +99,7 @@ mod tests {
         let tree = Tree::open(dir.path()).unwrap();
         let step = |outcome| Step { what: "write /a".to_owned(), outcome, milliseconds: 1 };
         let steps = [step(Outcome::Done), step(Outcome::Failed("full".to_owned()))];
-        write(&tree, "f.yml", "00", &["w".to_owned()], &steps).unwrap();
+        write(&tree, APPLY, "f.yml", "00", &["w".to_owned()], &steps).unwrap();
         let text = std::fs::read(dir.path().join("var/lib/slipway/cloudinit/status.json")).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!((&value["source"], &value["findings"][0]), (&json!("f.yml"), &json!("w")));

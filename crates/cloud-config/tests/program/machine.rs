@@ -94,12 +94,28 @@ impl Machine {
         path
     }
 
+    /// Calls the program with arguments, of which the last is the flag for the root.
+    pub fn call(&self, arguments: &[&str]) -> Called {
+        let root = self.path("");
+        let all: Vec<_> = arguments.iter().copied().chain(root.to_str()).collect();
+        call(Path::new(env!("CARGO_BIN_EXE_slipway-cloudinit")), &all)
+    }
+
+    /// Calls the program by its old name, for this root.
+    pub fn original(&self, arguments: &[&str]) -> Called {
+        let old = self.dir.path().join("coreos-cloudinit");
+        if !old.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_slipway-cloudinit"), &old).unwrap();
+        }
+        let root = format!("-root={}", self.path("").display());
+        let all: Vec<_> = arguments.iter().copied().chain([root.as_str()]).collect();
+        call(&old, &all)
+    }
+
     /// Checks a configuration as the original did.
     pub fn validate_as_original(&self, config: impl AsRef<[u8]>) -> Called {
-        let old = self.dir.path().join("coreos-cloudinit");
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_slipway-cloudinit"), &old).unwrap();
         let file = format!("-from-file={}", self.user_data(config).display());
-        call(&old, &["-validate", &file])
+        self.original(&["-validate", &file])
     }
 }
 

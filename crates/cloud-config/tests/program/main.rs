@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod acceptance;
+mod boot;
 mod hostile;
 mod imports;
 mod machine;
