@@ -1,15 +1,19 @@
 //! Drives that hold user data: found by label, only where a person with a stick in the hand is no danger, and
 //! mounted for as long as they are read.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use agent_support::host::Host;
 use anyhow::{Context as _, bail};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
+/// For root alone: the file systems of such drives let everybody read.
+const PRIVATE: &str = "/run/slipway/cloudinit-drive";
 /// Where a drive is mounted for the moment.
-const MOUNT: &str = "/run/slipway/cloudinit-drive";
+const MOUNT: &str = "/run/slipway/cloudinit-drive/mount";
 /// File systems of such drives.
 const TYPES: [&str; 3] = ["iso9660", "vfat", "udf"];
 /// What says whether drives count: `1` everywhere, `0` nowhere, else in virtual machines.
@@ -45,11 +49,19 @@ pub(super) fn with_mounted<T>(
         return read(&device);
     }
     let folder = host.path(MOUNT);
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    make_private(&host.path(PRIVATE), &folder).with_context(|| format!("making {}", folder.display()))?;
     mount_read_only(&device, &folder)?;
     let read = read(&folder);
     unmount(&folder, UnmountFlags::DETACH).with_context(|| format!("unmounting {}", folder.display()))?;
     read
+}
+
+fn make_private(private: &Path, folder: &Path) -> io::Result<()> {
+    if let Some(above) = private.parent() {
+        fs::create_dir_all(above)?;
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(private)?;
+    fs::create_dir_all(folder)
 }
 
 /// Mounts a drive so that nothing on it runs, is a device, or leads elsewhere.
@@ -71,6 +83,8 @@ fn mount_read_only(device: &Path, folder: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use agent_support::testing::Tree;
 
     use super::*;
@@ -96,5 +110,7 @@ mod tests {
         tree.file("/dev/disk/by-label/A", "");
         let err = with_mounted(&tree.host, "/dev/disk/by-label/A", |_| Ok(())).unwrap_err().to_string();
         assert!(err.starts_with("mounting ") && err.contains("as iso9660: "), "{err}");
+        let mode = |path: &str| fs::metadata(tree.host.path(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(PRIVATE), 0o700);
     }
 }
