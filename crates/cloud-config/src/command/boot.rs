@@ -3,6 +3,8 @@
 //! The file of the OEM is the base, and the user data of one source goes on top; both are one run, or each would
 //! take the other's files away. What is applied before the network is not done again after it.
 
+mod decision;
+
 use std::time::Instant;
 
 use agent_support::host::Host;
@@ -14,11 +16,12 @@ use cloud_config::apply::status;
 use cloud_config::apply::tree::{Found as File, Mood, Tree};
 use cloud_config::merge::merge;
 use cloud_config::metadata::Metadata;
-use cloud_config::plan::{KEY_SET, Part, Stale};
+use cloud_config::plan::{KEY_SET, Stale};
 use cloud_config::settings::{self, Settings};
 use cloud_config::source::{self, Found, Given, Reach, oem};
 use cloud_config::substitute::Unknown;
 
+use self::decision::{Came, Decision, Situation, decide};
 use super::perform::{Fetches, LOCK, Run, Verdict, Wanted, perform};
 use crate::command::Exit;
 use crate::flags::{Boot, Stage};
@@ -37,18 +40,6 @@ struct Record {
     oem: bool,
 }
 
-/// What became of the source.
-enum Came {
-    /// The machine has none.
-    None,
-    /// It is on the network, which is not there yet.
-    Later,
-    /// It does not answer.
-    Fails,
-    /// It gave this.
-    Given(String, Given),
-}
-
 /// Does one stage.
 pub fn run(args: &Boot) -> anyhow::Result<Exit> {
     let host = Host::new(args.root.clone());
@@ -57,51 +48,41 @@ pub fn run(args: &Boot) -> anyhow::Result<Exit> {
     let (settings, wrong) = settings::read(&host);
     let (found, unreadable) = source::find(&host);
     wrong.iter().chain(&unreadable).for_each(|wrong| eprintln!("warning: {wrong}"));
-    let came = ask(args, found, &settings);
+    let name = found.as_ref().map_or(OEM.to_owned(), |found| format!("{} {}", found.source.name, found.at));
     let record = match args.stage {
         Stage::Local => Record::default(),
         Stage::Network => Record::read(&tree)?,
     };
-    let mut metadata = match &came {
-        Came::Given(_, given) => given.metadata.clone(),
-        Came::None | Came::Later | Came::Fails => Metadata::default(),
+    let answer = ask(args, found, &name, &settings);
+    let (bytes, mut metadata) = match &answer {
+        Ok(given) => (given.user_data.as_slice(), given.metadata.clone()),
+        Err(_) => (&[][..], Metadata::default()),
     };
     metadata.addresses = metadata.addresses.or_environment(|name| std::env::var(name).ok());
     let base = base(&host, &metadata)?;
-    let (name, bytes, top) = match &came {
-        Came::Given(name, given) => {
-            let bytes = given.user_data.as_slice();
-            (name.as_str(), bytes, Wanted::read(bytes, &metadata.addresses, Unknown::Refuse, name))
-        }
-        Came::None | Came::Later | Came::Fails => (OEM, &[][..], Wanted::default()),
-    };
+    let top = Wanted::read(bytes, &metadata.addresses, Unknown::Refuse, &name);
     let base_verdict = base.as_ref().map(|base| base.verdict);
-    if base_verdict == Some(Verdict::Wrong) && matches!(came, Came::Later) {
+    let came = match &answer {
+        Ok(_) => Came::Given(top.verdict),
+        Err(came) => *came,
+    };
+    if (base_verdict, came) == (Some(Verdict::Wrong), Came::Later) {
         println!("{} waits for the network: its addresses may come with it", oem::FILE);
     }
-    let verdict = top.verdict;
-    let stale = match (&came, base_verdict) {
-        (_, Some(Verdict::Wrong | Verdict::Foreign)) | (Came::Later | Came::Fails, _) => Stale::Keep,
-        (Came::Given(..), _) if verdict != Verdict::Right => Stale::Keep,
-        (Came::Given(..), _) => Stale::Remove,
-        // A source that is gone takes nothing with it, or an unplugged drive would lock everybody out.
-        (Came::None, Some(_)) if last_source(&tree)?.is_none_or(|last| last == OEM) => Stale::Remove,
-        (Came::None, _) => Stale::Keep,
-    };
-    let part = match (args.stage, &came) {
-        (Stage::Local, _) => Part::BeforeNetwork,
-        (Stage::Network, Came::Given(name, _)) if record.source.as_ref() == Some(name) => Part::Imports,
-        (Stage::Network, Came::None | Came::Fails) if record.oem => Part::Imports,
-        (Stage::Network, _) => Part::All,
-    };
-    let has_base = base_verdict == Some(Verdict::Right);
-    let wanted = on_top(base, top, &record);
+    let Decision { part, stale, fails } = decide(Situation {
+        stage: args.stage,
+        came,
+        base: base_verdict,
+        top_is_applied: record.source.as_ref() == Some(&name),
+        base_is_applied: record.oem,
+        had_source: last_source(&tree)?.is_some_and(|last| last != OEM),
+    });
     let run = Run {
         tree: &tree,
         mood: Mood::Do,
         settings: &settings,
         fetches: Fetches::Always,
-        source: name,
+        source: if answer.is_ok() { &name } else { OEM },
         bytes,
         metadata: &metadata,
         key_set: KEY_SET,
@@ -112,44 +93,37 @@ pub fn run(args: &Boot) -> anyhow::Result<Exit> {
             Stage::Network => status::NETWORK,
         },
     };
-    let exit = perform(&run, &wanted)?;
+    let exit = perform(&run, &on_top(base, top, &record))?;
     if stale == Stale::Remove {
         tree.write(&last_source_file(), name.as_bytes(), 0o600, None, Mood::Do)?;
     }
     if args.stage == Stage::Local {
-        let source = matches!(came, Came::Given(..)).then(|| name.to_owned());
-        let record = Record { source: source.filter(|_| verdict == Verdict::Right), oem: has_base };
-        record.write(&tree)?;
+        let source = (came == Came::Given(Verdict::Right)).then_some(name);
+        Record { source, oem: base_verdict == Some(Verdict::Right) }.write(&tree)?;
     }
-    let base_fails = base_verdict == Some(Verdict::Wrong) && !matches!(came, Came::Later);
-    let fails = base_fails || verdict == Verdict::Wrong || matches!(came, Came::Fails);
     Ok(if fails { Exit::Failed } else { exit })
 }
 
 /// Asks the source, if this stage may; says why there is no answer.
-fn ask(args: &Boot, found: Option<Found>, settings: &Settings) -> Came {
+fn ask(args: &Boot, found: Option<Found>, name: &str, settings: &Settings) -> Result<Given, Came> {
     let Some(found) = found else {
         println!("this machine has no source of user data");
-        return Came::None;
+        return Err(Came::None);
     };
-    let name = format!("{} {}", found.source.name, found.at);
     if args.stage == Stage::Local && found.source.reach == Reach::Network {
         println!("{name} waits for the network");
-        return Came::Later;
+        return Err(Came::Later);
     }
     let end = Instant::now() + settings.source;
     let answer = match found.source.reach {
-        Reach::Local => source::once(&found, &args.root, end).map_err(|err| vec![format!("{name}: {err:#}")]),
+        Reach::Local => source::once(&found, &args.root, end).map_err(|err| vec![format!("{err:#}")]),
         Reach::Network => source::first(&[found], &args.root, end).map(|(_, given)| given),
     };
-    match answer {
-        Ok(given) => Came::Given(name, given),
-        Err(said) => {
-            eprintln!("error: {name} gives nothing");
-            said.iter().for_each(|said| eprintln!("error: {said}"));
-            Came::Fails
-        }
-    }
+    answer.map_err(|said| {
+        eprintln!("error: {name} gives nothing");
+        said.iter().for_each(|said| eprintln!("error: {said}"));
+        Came::Fails
+    })
 }
 
 /// Reads the base.
