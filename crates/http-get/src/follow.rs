@@ -16,6 +16,8 @@ pub struct Ask<'a> {
     pub url: &'a Url,
     /// More headers, sent with each redirect as well.
     pub headers: &'a [(&'a str, &'a str)],
+    /// Headers for this server alone, such as a token: where else a redirect leads gets none.
+    pub private: &'a [(&'a str, &'a str)],
     /// For the whole of it, from the name of the server to the last byte of the body.
     pub whole: Option<Duration>,
 }
@@ -23,7 +25,7 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// Asks for a document.
     pub fn get(url: &'a Url) -> Self {
-        Self { method: Method::GET, url, headers: &[], whole: None }
+        Self { method: Method::GET, url, headers: &[], private: &[], whole: None }
     }
 }
 
@@ -38,7 +40,8 @@ pub fn follow(
     for _ in 0..=redirects {
         asked();
         let mut request = Request::builder().method(ask.method.clone()).uri(url.to_string());
-        for (name, value) in ask.headers {
+        let private = if url.is_same_server(ask.url) { ask.private } else { &[] };
+        for (name, value) in ask.headers.iter().chain(private) {
             request = request.header(*name, *value);
         }
         let request = request.body(()).map_err(|err| Error::answer("URL", "one that can be asked", err))?;

@@ -65,9 +65,9 @@ impl Getter {
         Ok(Self { limits, direct, proxied })
     }
 
-    /// Fetches a document and asks again as long as that may help, until `end`.
-    pub fn get(&self, url: &Url, headers: &[(&str, &str)], end: Instant) -> Result<Vec<u8>, Error> {
-        self.ask(&Ask { headers, ..Ask::get(url) }, end)
+    /// Fetches a document and asks again as long as that may help, until `end`; the headers are for this server alone.
+    pub fn get(&self, url: &Url, private: &[(&str, &str)], end: Instant) -> Result<Vec<u8>, Error> {
+        self.ask(&Ask { private, ..Ask::get(url) }, end)
     }
 
     /// Asks any question, and again as long as that may help, until `end`.
@@ -175,6 +175,21 @@ mod tests {
         assert_eq!(says("/loop"), "redirects: expected at most 5, found more");
         assert_eq!(says("/forbidden"), "status: expected 200, found 403");
         assert_eq!(get(&server.url("/moved")).unwrap(), b"here");
+    }
+
+    #[test]
+    fn what_is_for_one_server_is_not_for_where_it_leads() {
+        let other = Server::start(|_, _| Answer::ok("other"));
+        let location = format!("Location: {}\r\n", other.url("/b"));
+        let server = Server::start(move |question, _| match question.line.as_str() {
+            "GET /a" => Answer { headers: "Location: /c\r\n".to_owned(), ..Answer::status(302) },
+            _ => Answer { headers: location.clone(), ..Answer::status(302) },
+        });
+        assert_eq!(get(&server.url("/a")).unwrap(), b"other");
+        let told = |server: &Server| {
+            server.asked().iter().map(|asked| asked.headers.contains("x-test:")).collect::<Vec<_>>()
+        };
+        assert_eq!((told(&server), told(&other)), (vec![true, true], vec![false]));
     }
 
     #[test]

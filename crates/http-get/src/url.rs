@@ -79,6 +79,11 @@ impl Url {
         self.scheme
     }
 
+    /// Returns whether it names the same server.
+    pub(crate) fn is_same_server(&self, other: &Self) -> bool {
+        (self.scheme, &self.authority) == (other.scheme, &other.authority)
+    }
+
     /// Returns whether it names this machine, which no proxy can reach.
     pub fn is_loopback(&self) -> bool {
         ["localhost", "127.", "[::1]"].iter().any(|start| self.authority.starts_with(start))
