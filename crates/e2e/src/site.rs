@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -32,6 +33,7 @@ pub struct Site {
     dir: PathBuf,
     /// The way to it.
     pub tap: Tap,
+    answers: Arc<Mutex<Vec<String>>>,
     _server: Server,
 }
 
@@ -43,9 +45,19 @@ impl Site {
             fs::create_dir_all(dir.join(name)).with_context(|| format!("creating {}", dir.display()))?;
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = Server::start(&dir, address, |_| {}).context("starting the update server")?;
+        let answers = Arc::new(Mutex::new(vec![]));
+        let log = Arc::clone(&answers);
+        let note = move |line: &str| log.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
+        let server = Server::start(&dir, address, note).context("starting the update server")?;
         let tap = Tap::open(server.address())?;
-        Ok(Self { dir, tap, _server: server })
+        Ok(Self { dir, tap, answers, _server: server })
+    }
+
+    /// Returns how often a range was asked for that begins at byte `start` of the `sequence`-th file's payload.
+    pub fn times_asked(&self, sequence: u64, start: u64) -> usize {
+        let request = format!("/payloads/{sequence}.payload bytes={start}-");
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.iter().filter(|line| line.contains(&request)).count()
     }
 
     /// Returns its base URL, as the guest reaches it.

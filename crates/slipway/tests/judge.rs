@@ -166,6 +166,47 @@ fn the_survivor_of_a_lost_majority_goes_on_alone_with_all_data() {
     check_keys(&programs, &join(&programs, survivor));
 }
 
+/// A value of a printed cloud-config.
+#[track_caller]
+fn value(fragment: &str, key: &str) -> String {
+    let line = fragment.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": "));
+    serde_json::from_str(line.unwrap()).unwrap()
+}
+
+fn start_as_told(member: &mut Member, fragment: &str) {
+    let state = format!("--initial-cluster-state={}", value(fragment, "initial_cluster_state"));
+    member.start(&["--initial-cluster".to_owned(), value(fragment, "initial_cluster"), state]);
+}
+
+#[test]
+fn a_lost_member_is_replaced_in_its_place_by_a_blank_one() {
+    let Some(programs) = Programs::shipped() else { return };
+    let mut cluster = Cluster::start(&programs, 3);
+    let (healthy, lost) = (cluster.leader(0), cluster.follower());
+    write_keys(&programs, &cluster.members[healthy]);
+    cluster.members[lost].kill();
+    fs::remove_dir_all(cluster.members[lost].data_dir()).unwrap();
+    let old = cluster.members[lost].name.clone();
+    let fragment = until("the cluster lets itself be changed", || {
+        let out = slipway(&programs, &cluster.members[healthy], &["replace", &old]);
+        out.status.success().then(|| String::from_utf8(out.stdout).unwrap())
+    });
+    let new = &mut cluster.members[lost];
+    let expected = [old, new.peer_url(), new.peer_url(), new.client_url(), new.client_url()];
+    let keys = [
+        "name",
+        "initial_advertise_peer_urls",
+        "listen_peer_urls",
+        "advertise_client_urls",
+        "listen_client_urls",
+    ];
+    assert_eq!(keys.map(|key| value(&fragment, key)), expected);
+    start_as_told(new, &fragment);
+    new.wait_healthy();
+    check_keys(&programs, new);
+    assert_eq!(programs.ctl(new, &["member", "list"]).lines().count(), 3);
+}
+
 #[test]
 fn a_lost_member_is_replaced_while_writes_go_on() {
     let Some(programs) = Programs::shipped() else { return };
@@ -191,13 +232,11 @@ fn a_lost_member_is_replaced_while_writes_go_on() {
     });
     assert!((20..40).all(|n| write(n) == 201));
     assert!(fragment.starts_with("#cloud-config\n"), "{fragment}");
-    let value = |key: &str| -> String {
-        let line = fragment.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": "));
-        serde_json::from_str(line.unwrap()).unwrap()
-    };
-    assert_eq!((value("name"), value("initial_advertise_peer_urls")), (new.name.clone(), new.peer_url()));
-    let state = format!("--initial-cluster-state={}", value("initial_cluster_state"));
-    new.start(&["--initial-cluster".to_owned(), value("initial_cluster"), state]);
+    assert_eq!(
+        (value(&fragment, "name"), value(&fragment, "initial_advertise_peer_urls")),
+        (new.name.clone(), new.peer_url())
+    );
+    start_as_told(&mut new, &fragment);
     new.wait_healthy();
     assert!((40..60).all(|n| write(n) == 201));
     for n in 0..60 {

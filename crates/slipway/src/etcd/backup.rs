@@ -20,8 +20,9 @@ use super::{BACKUPS, ctl, tree};
 /// How often the member may write a state of its own in between. It does so once in 100000 changes.
 const TRIES: usize = 3;
 
-/// The part of the disk that is left to others.
+/// The part of a disk that is left to others, and as much of it as is enough on a large one.
 const RESERVE_SHARE: u64 = 10;
+const RESERVE_MAX: u64 = 1 << 30;
 
 /// The v3 keys in a backup.
 pub const SNAPSHOT: &str = "snapshot.db";
@@ -68,7 +69,7 @@ fn make_room(dir: &Path, settings: &Settings) -> anyhow::Result<()> {
     let disk =
         rustix::fs::statvfs(dir).with_context(|| format!("asking for the room in {}", dir.display()))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let reserve = disk.f_blocks.saturating_mul(disk.f_frsize) / RESERVE_SHARE;
+    let reserve = reserve(disk.f_blocks.saturating_mul(disk.f_frsize));
     // Twice the data: the copy, and what is made to read it back.
     let needed = reserve.saturating_add(tree::used(&settings.data_dir)?.saturating_mul(2));
     let names = sorted_names(dir)?.into_iter().filter(|name| kept::is_name(name));
@@ -85,6 +86,10 @@ fn make_room(dir: &Path, settings: &Settings) -> anyhow::Result<()> {
         durable::remove_all(&dir.join(name))?;
     }
     Ok(())
+}
+
+fn reserve(disk_bytes: u64) -> u64 {
+    (disk_bytes / RESERVE_SHARE).min(RESERVE_MAX)
 }
 
 /// Returns what a snapshot holds; fails if it is damaged.
@@ -155,6 +160,12 @@ mod tests {
         assert_eq!(parse_contents(json).unwrap(), Contents { revision: 2, total_key: 7 });
         let err = parse_contents("Deprecated").unwrap_err();
         assert!(err.to_string().contains("`Deprecated`"), "{err}");
+    }
+
+    #[test]
+    fn a_large_disk_need_not_be_a_tenth_empty() {
+        assert_eq!(reserve(2 << 30), (2 << 30) / 10);
+        assert_eq!(reserve(1 << 40), 1 << 30);
     }
 
     #[test]
