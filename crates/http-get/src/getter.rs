@@ -119,6 +119,10 @@ impl Getter {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+    use std::thread;
+
     use agent_support::testing::Tree;
 
     use super::*;
@@ -190,6 +194,25 @@ mod tests {
             server.asked().iter().map(|asked| asked.headers.contains("x-test:")).collect::<Vec<_>>()
         };
         assert_eq!((told(&server), told(&other)), (vec![true, true], vec![false]));
+    }
+
+    #[test]
+    fn a_body_that_drips_is_cut_at_the_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n").unwrap();
+            // Until the client goes away.
+            while stream.write_all(b"x").is_ok() {
+                sleep(Duration::from_millis(900));
+            }
+        });
+        let begin = Instant::now();
+        let url = Url::parse(&url).unwrap();
+        let answer = getter().get(&url, &[], begin + Duration::from_millis(1500));
+        assert!(matches!(answer, Err(Error::Cut { .. })), "{answer:?}");
+        assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
     }
 
     #[test]
