@@ -7,6 +7,7 @@ pub mod disks;
 mod kept;
 mod seeds;
 pub mod update;
+pub mod user_data;
 
 use std::io::Cursor;
 
@@ -23,7 +24,7 @@ pub use seeds::seeds;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("gpt_table", gpt_table),
     ("fat_boot_sector", fat_boot_sector),
     ("verity_device", verity_device),
@@ -36,6 +37,7 @@ pub const TARGETS: [Target; 14] = [
     ("payload_envelope", update::payload_envelope),
     ("payload_channel", update::payload_channel),
     ("payload_blocks", update::payload_blocks),
+    ("cloud_config", user_data::cloud_config),
     ("fat_names", disks::fat_names),
     ("write_log", disks::write_log),
 ];

@@ -26,7 +26,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         ]
         .map(|text| text.as_bytes().to_vec())
         .to_vec(),
-        _ => [crate::debian::seeds(target), crate::update::seeds(target)].concat(),
+        _ => {
+            [crate::debian::seeds(target), crate::update::seeds(target), crate::user_data::seeds(target)].concat()
+        }
     }
 }
 

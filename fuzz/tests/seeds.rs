@@ -80,6 +80,10 @@ fn seeds_are_accepted() {
         assert!(Manifest::parse(envelope.body, u64::try_from(envelope.len).unwrap()).is_ok());
     }
     assert!(Envelope::parse(Kind::Channel, &seeds("payload_envelope")[2]).is_ok());
+    for seed in seeds("cloud_config") {
+        let findings = cloud_config::read::validate(&seed);
+        assert_eq!(findings, []);
+    }
     for seed in seeds("payload_channel") {
         assert!(Channel::parse(&seed).is_ok());
     }

@@ -14,3 +14,4 @@ pub mod serve;
 pub mod soak;
 pub mod ssh;
 pub mod test;
+pub mod validate_config;

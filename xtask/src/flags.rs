@@ -42,6 +42,8 @@ pub enum Command {
     Publish(Publish),
     /// Serve a folder over HTTP, with ranges
     Serve(Serve),
+    /// Check a cloud-config: exit code 0 if it is right, 1 with errors, 3 with warnings alone
+    ValidateConfig(ValidateConfig),
     /// Compare two builds byte by byte and name the first difference
     Compare(Compare),
     /// Run every check that CI runs
@@ -136,6 +138,14 @@ pub struct Ssh {
     /// Command to run instead of a shell
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+/// Arguments of `validate-config`.
+#[derive(Args, Clone, Debug)]
+pub struct ValidateConfig {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// Where the locked packages may come from.

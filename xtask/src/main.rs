@@ -60,6 +60,8 @@ fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
         flags::Command::Payload(args) => command::payload::run(&ctx, &args),
         flags::Command::Publish(args) => command::publish::run(&ctx, &args),
         flags::Command::Serve(args) => command::serve::run(&ctx, &args),
+        // Scripts tell errors and warnings apart by the exit code.
+        flags::Command::ValidateConfig(args) => return command::validate_config::run(&args),
         flags::Command::Compare(args) => command::compare::run(&ctx, &args),
         flags::Command::Ci(args) => command::ci::run(&ctx, &args),
         flags::Command::Test(args) => command::test::run(&ctx, &args),

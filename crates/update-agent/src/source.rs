@@ -4,7 +4,6 @@ pub mod client;
 pub mod file;
 pub mod http;
 mod request;
-pub mod url;
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,6 +15,7 @@ use payload::Extent;
 pub use client::Client;
 pub use file::FileSource;
 pub use http::HttpSource;
+pub use http_get::Error as SourceError;
 pub use request::get_small;
 
 /// Takes bytes as they come: the offset of the first in the payload, and the bytes. In order within each range.
@@ -119,64 +119,6 @@ impl Default for Limits {
             usr_requests_min: 64,
             uki_requests: 44,
             tree_requests: 24,
-        }
-    }
-}
-
-/// Why a server's answer is not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// No connection, or it broke, or it was too slow: worth another try.
-    #[error("{why}")]
-    Cut {
-        /// What happened.
-        why: String,
-    },
-    /// It brings bytes, but too few: worth another try, and no progress.
-    #[error("{why}")]
-    Drip {
-        /// What happened.
-        why: String,
-    },
-    /// The server has troubles of its own: worth another try later.
-    #[error("the server answers with status {status}")]
-    Busy {
-        /// The status.
-        status: u16,
-    },
-    /// The server answers with something else than was asked for.
-    #[error("{field}: expected {expected}, found {found}")]
-    Answer {
-        /// The header, or what else of the answer.
-        field: &'static str,
-        /// What was expected.
-        expected: String,
-        /// What came.
-        found: String,
-    },
-    /// Nobody whom the machine trusts vouches for the server.
-    #[error(
-        "the server of {url} is not trusted: {why}; the clock has to be right, and a private authority goes into \
-         /etc/slipway/ca.d/NAME.pem"
-    )]
-    Untrusted {
-        /// What was asked for.
-        url: String,
-        /// What is wrong with its certificate.
-        why: String,
-    },
-}
-
-impl SourceError {
-    pub(crate) fn answer(field: &'static str, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
-        Self::Answer { field, expected: expected.to_string(), found: found.to_string() }
-    }
-
-    /// Returns whether another try may help.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Cut { .. } | Self::Drip { .. } | Self::Busy { .. } => true,
-            Self::Answer { .. } | Self::Untrusted { .. } => false,
         }
     }
 }

@@ -8,10 +8,10 @@ use slots::Version;
 use super::{Driver, Origin, Place, clock, load_settings, record_check};
 use crate::machine::{Due, Event};
 use crate::policy::{self, Offer, Refusal, Situation};
-use crate::source::url::Url;
 use crate::source::{Client, get_small};
 use crate::state::{self, State};
 use crate::{apply, failed, fetch, trust};
+use http_get::Url;
 
 /// Tries to get the channel file in one check; the next check is another.
 const CHANNEL_TRIES: u32 = 3;

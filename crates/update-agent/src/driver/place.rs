@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use agent_support::host::Host;
 
-use crate::source::url::Url;
 use crate::source::{Client, FileSource, HttpSource, Limits, Source, Traffic};
+use http_get::Url;
 
 /// A URL or a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

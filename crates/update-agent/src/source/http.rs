@@ -9,8 +9,8 @@ use std::thread::sleep;
 use payload::Extent;
 
 use super::request::{Answer, get};
-use super::url::Url;
 use super::{Client, Sink, Source, SourceError};
+use http_get::Url;
 
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;

@@ -3,11 +3,11 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use http_get::{Ask, Url, follow};
 use payload::Extent;
-use ureq::http::{HeaderMap, Response, header};
-use ureq::{Body, BodyReader};
+use ureq::BodyReader;
+use ureq::http::{HeaderMap, header};
 
-use super::url::{Scheme, Url};
 use super::{Client, SourceError, Traffic};
 
 /// A body, from `offset` of the file on.
@@ -59,7 +59,10 @@ impl Watched {
 
 /// Asks for a range, or for the whole file.
 pub(super) fn get(client: &Client, url: &Url, range: Option<Extent>) -> Result<Answer, SourceError> {
-    let response = follow(client, url, range)?;
+    let range_value = range.map(|range| format!("bytes={}", shown(range)));
+    let headers: Vec<_> = range_value.iter().map(|value| ("Range", value.as_str())).collect();
+    let ask = Ask { headers: &headers, ..Ask::get(url) };
+    let response = follow(&client.agent, ask, client.limits.redirects, &mut || client.traffic.add_request())?;
     let status = response.status().as_u16();
     let headers = response.headers();
     identity_only(headers)?;
@@ -114,48 +117,6 @@ pub fn get_small(client: &Client, url: &Url, limit: u64) -> Result<Vec<u8>, Sour
             return Err(too_long("more".to_owned()));
         }
     }
-}
-
-fn follow(client: &Client, url: &Url, range: Option<Extent>) -> Result<Response<Body>, SourceError> {
-    let mut url = url.clone();
-    for _ in 0..=client.limits.redirects {
-        let mut request = client.agent.get(url.to_string());
-        if let Some(range) = range {
-            request = request.header(header::RANGE, format!("bytes={}", shown(range)));
-        }
-        client.traffic.add_request();
-        let response = request.call().map_err(|err| unanswered(&url, &err))?;
-        if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-            return Ok(response);
-        }
-        url = redirected(&url, text(response.headers(), header::LOCATION.as_str()).unwrap_or_default())?;
-    }
-    Err(SourceError::answer("redirects", format!("at most {}", client.limits.redirects), "more"))
-}
-
-/// Says why there is no answer: a server that proves to be another is no broken connection.
-fn unanswered(url: &Url, err: &ureq::Error) -> SourceError {
-    let tls = match err {
-        ureq::Error::Io(err) => err.get_ref().and_then(|err| err.downcast_ref::<rustls::Error>()),
-        ureq::Error::Rustls(err) => Some(err),
-        _ => None,
-    };
-    match tls {
-        Some(rustls::Error::InvalidCertificate(why)) => {
-            SourceError::Untrusted { url: url.to_string(), why: format!("{why}") }
-        }
-        _ => SourceError::Cut { why: format!("asking {url}: {err}") },
-    }
-}
-
-/// Returns where a redirect leads; never from https to http.
-fn redirected(url: &Url, location: &str) -> Result<Url, SourceError> {
-    let next = url.join(location);
-    let next = next.map_err(|err| SourceError::answer("Location", "an http:// or https:// URL", err))?;
-    if url.scheme() == Scheme::Https && next.scheme() == Scheme::Http {
-        return Err(SourceError::answer("Location", "https, as before", next));
-    }
-    Ok(next)
 }
 
 fn identity_only(headers: &HeaderMap) -> Result<(), SourceError> {
@@ -227,15 +188,6 @@ mod tests {
         }
         let err = content_range(&HeaderMap::new(), Extent { offset: 0, len: 1 }).unwrap_err();
         assert_eq!(err.to_string(), "Content-Range: expected bytes 0-0/<length>, found nothing");
-    }
-
-    #[test]
-    fn no_redirect_leads_from_https_to_http() {
-        let url = Url::parse("https://u.example/a").unwrap();
-        assert_eq!(redirected(&url, "/b").unwrap().to_string(), "https://u.example/b");
-        let err = redirected(&url, "http://u.example/a").unwrap_err().to_string();
-        assert_eq!(err, "Location: expected https, as before, found http://u.example/a");
-        assert!(redirected(&url, "ftp://u.example/a").is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The little of URLs that an updater needs (RFC 3986): telling http from https, and resolving a reference.
+//! The little of URLs that a client needs (RFC 3986): telling http from https, and resolving a reference.
 
 /// An http or https URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,9 +79,21 @@ impl Url {
         self.scheme
     }
 
+    /// Returns whether it names the same server.
+    pub(crate) fn is_same_server(&self, other: &Self) -> bool {
+        (self.scheme, &self.authority) == (other.scheme, &other.authority)
+    }
+
     /// Returns whether it names this machine, which no proxy can reach.
     pub fn is_loopback(&self) -> bool {
         ["localhost", "127.", "[::1]"].iter().any(|start| self.authority.starts_with(start))
+    }
+
+    /// Returns whether it names this machine or one on the same link, such as a metadata service: a proxy would
+    /// ask for another machine.
+    pub fn is_near(&self) -> bool {
+        let starts = ["169.254.", "[fe80:", "[fd00:ec2::", "metadata.google.internal"];
+        self.is_loopback() || starts.iter().any(|start| self.authority.starts_with(start))
     }
 }
 
@@ -161,6 +173,15 @@ mod tests {
             [("http://127.0.0.1:80/", true), ("http://localhost/", true), ("http://u/", false)]
         {
             assert_eq!(Url::parse(url).unwrap().is_loopback(), expected);
+        }
+    }
+
+    #[test]
+    fn a_metadata_service_is_near_and_the_rest_of_the_world_is_not() {
+        for (url, expected) in
+            [("http://169.254.169.254/a", true), ("http://127.0.0.1/", true), ("http://u/", false)]
+        {
+            assert_eq!(Url::parse(url).unwrap().is_near(), expected);
         }
     }
 }

@@ -1,0 +1,116 @@
+//! Drives that hold user data: found by label, only where a person with a stick in the hand is no danger, and
+//! mounted for as long as they are read.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use agent_support::host::Host;
+use anyhow::{Context as _, bail};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+/// For root alone: the file systems of such drives let everybody read.
+const PRIVATE: &str = "/run/slipway/cloudinit-drive";
+/// Where a drive is mounted for the moment.
+const MOUNT: &str = "/run/slipway/cloudinit-drive/mount";
+/// File systems of such drives.
+const TYPES: [&str; 3] = ["iso9660", "vfat", "udf"];
+/// What says whether drives count: `1` everywhere, `0` nowhere, else in virtual machines.
+const ARGUMENT: &str = "coreos.configdrive=";
+
+/// Returns the path of a drive with one of these labels.
+pub(super) fn find(host: &Host, labels: [&str; 2]) -> anyhow::Result<Option<String>> {
+    let paths = labels.map(|label| format!("/dev/disk/by-label/{label}"));
+    let Some(path) = paths.into_iter().find(|path| host.path(path).exists()) else { return Ok(None) };
+    let arguments = host.kernel_args()?;
+    let counts = match arguments.iter().rev().find_map(|argument| argument.strip_prefix(ARGUMENT)) {
+        Some(value) => value == "1",
+        None => is_virtual(host)?,
+    };
+    Ok(counts.then_some(path))
+}
+
+/// Tells whether the processor says that somebody emulates it.
+fn is_virtual(host: &Host) -> anyhow::Result<bool> {
+    let text = host.read("/proc/cpuinfo")?.unwrap_or_default();
+    let mut flags = text.lines().filter(|line| line.starts_with("flags"));
+    Ok(flags.any(|line| line.split_whitespace().any(|flag| flag == "hypervisor")))
+}
+
+/// Reads a drive, mounted for as long. A folder is taken as it is: it is a drive that somebody mounted.
+pub(super) fn with_mounted<T>(
+    host: &Host,
+    at: &str,
+    read: impl FnOnce(&Path) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let device = host.path(at);
+    if device.is_dir() {
+        return read(&device);
+    }
+    let folder = host.path(MOUNT);
+    make_private(&host.path(PRIVATE), &folder).with_context(|| format!("making {}", folder.display()))?;
+    mount_read_only(&device, &folder)?;
+    let read = read(&folder);
+    unmount(&folder, UnmountFlags::DETACH).with_context(|| format!("unmounting {}", folder.display()))?;
+    read
+}
+
+fn make_private(private: &Path, folder: &Path) -> io::Result<()> {
+    if let Some(above) = private.parent() {
+        fs::create_dir_all(above)?;
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(private)?;
+    fs::create_dir_all(folder)
+}
+
+/// Mounts a drive so that nothing on it runs, is a device, or leads elsewhere.
+fn mount_read_only(device: &Path, folder: &Path) -> anyhow::Result<()> {
+    let flags = MountFlags::RDONLY
+        | MountFlags::NODEV
+        | MountFlags::NOEXEC
+        | MountFlags::NOSUID
+        | MountFlags::NOSYMFOLLOW;
+    let mut said = Vec::new();
+    for kind in TYPES {
+        match mount(device, folder, kind, flags, None) {
+            Ok(()) => return Ok(()),
+            Err(err) => said.push(format!("as {kind}: {err}")),
+        }
+    }
+    bail!("mounting {}: {}", device.display(), said.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use agent_support::testing::Tree;
+
+    use super::*;
+
+    #[test]
+    fn drives_count_in_virtual_machines_unless_the_kernels_arguments_say_otherwise() {
+        let tree = Tree::new();
+        tree.file("/dev/disk/by-label/B", "").file("/proc/cmdline", "quiet\n");
+        let found = || find(&tree.host, ["A", "B"]).unwrap();
+        assert_eq!(found(), None);
+        tree.file("/proc/cmdline", "coreos.configdrive=0 coreos.configdrive=1\n");
+        assert_eq!(found().as_deref(), Some("/dev/disk/by-label/B"));
+        tree.file("/proc/cmdline", "quiet\n").file("/proc/cpuinfo", "flags\t\t: fpu hypervisor\n");
+        assert!(found().is_some());
+        tree.file("/proc/cmdline", "coreos.configdrive=0\n");
+        assert_eq!(found(), None);
+        assert_eq!(find(&tree.host, ["C", "D"]).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_drive_is_told_with_what_was_tried() {
+        let tree = Tree::new();
+        tree.file("/dev/disk/by-label/A", "");
+        let err = with_mounted(&tree.host, "/dev/disk/by-label/A", |_| Ok(())).unwrap_err().to_string();
+        assert!(err.starts_with("mounting ") && err.contains("as iso9660: "), "{err}");
+        let mode = |path: &str| fs::metadata(tree.host.path(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(PRIVATE), 0o700);
+    }
+}
