@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use etcd_lab::Programs;
 use vm::{Accel, Home, Machine, Sandbox};
 
 use crate::cuts::Choice;
@@ -24,6 +25,8 @@ pub struct Setup {
     pub image: Image,
     /// Higher versions, in order, with one more system user and unit.
     pub next: Vec<Image>,
+    /// Folder with programs of the image that run here.
+    pub judges: Option<PathBuf>,
     /// Folder for disks and logs.
     pub work: PathBuf,
     /// What runs the guests' instructions.
@@ -36,6 +39,14 @@ pub struct Setup {
     pub cuts: Choice,
     /// Of every random choice.
     pub seed: u64,
+}
+
+impl Setup {
+    /// Returns the image's etcd, for stand-ins that run here.
+    pub fn programs(&self) -> anyhow::Result<Programs> {
+        let missing = "this scenario runs the image's etcd here: give --judges";
+        Programs::of(self.judges.as_deref().context(missing)?).context("finding the image's etcd")
+    }
 }
 
 /// One scenario's machines and progress.
