@@ -73,6 +73,11 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
+    /// Returns its port on the loopback.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Returns what was asked so far.
     pub fn asked(&self) -> Vec<Question> {
         self.asked.lock().unwrap().clone()

@@ -33,7 +33,18 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("cloud-config", &["agent-support", "http-get"]),
     (
         "e2e",
-        &["disk-image", "etcd-lab", "file-server", "payload", "slots", "uki", "verity", "vm", "write-log"],
+        &[
+            "disk-image",
+            "etcd-lab",
+            "file-server",
+            "http-get",
+            "payload",
+            "slots",
+            "uki",
+            "verity",
+            "vm",
+            "write-log",
+        ],
     ),
     (
         "xtask",
