@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use vm::running::KEY_CREDENTIAL;
 use vm::{Binds, Home, Machine, Vm};
 
 use crate::lab::Setup;
@@ -23,6 +24,9 @@ const COMMAND: Duration = Duration::from_secs(180);
 const SHUTDOWN: Duration = Duration::from_secs(180);
 /// Lines of console and journal in a failure's report.
 const TAIL_LINES: usize = 40;
+/// A key that nobody has.
+const NOBODY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA nobody";
 /// Prints the journal's warnings of this boot.
 const JOURNAL: &str = "sudo journalctl -b --no-pager -q -p warning -n 40; systemctl list-jobs --no-legend; \
                        systemctl --failed --no-legend";
@@ -71,6 +75,13 @@ impl Guest {
     /// Changes the machine for its next start.
     pub fn configure(&self, change: impl FnOnce(&mut Machine)) {
         change(&mut self.machine.borrow_mut());
+    }
+
+    /// Hands in a key that nobody has from the next start on: the machine's own lets in only if it comes another way.
+    pub fn hand_in_no_key(&self) {
+        self.configure(|machine| {
+            machine.credentials.insert(KEY_CREDENTIAL.to_owned(), NOBODY.as_bytes().to_vec());
+        });
     }
 
     /// Sets the raw disk aside and records what is written from the next start on. The machine has to be off.

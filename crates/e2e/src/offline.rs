@@ -118,6 +118,13 @@ impl Disk {
         Ok(())
     }
 
+    /// Writes a file of the partition that people edit on their desktops.
+    pub fn write_oem(&mut self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let oem = self.first(PartitionType::BasicData)?;
+        fat::write_file_durable(&mut self.file, oem, name, bytes, MTIME_SECS)
+            .with_context(|| format!("writing {name} of the OEM"))
+    }
+
     fn write_entry(&mut self, name: &str, uki: &[u8]) -> anyhow::Result<()> {
         let esp = self.esp()?;
         fat::write_file_durable(&mut self.file, esp, &format!("{ENTRIES}/{name}"), uki, MTIME_SECS)

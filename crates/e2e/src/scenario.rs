@@ -10,6 +10,7 @@ mod lost_table;
 mod next;
 mod power_cuts;
 mod reboot;
+mod talk;
 mod update;
 mod watchdog;
 mod wrong_payload;
@@ -32,6 +33,12 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario { name: "etcd_serves_v2_and_v3", acceptance: &[], boots: 1, run: etcd::run },
     Scenario { name: "a_reboot_keeps_what_is_the_machines", acceptance: &[], boots: 2, run: reboot::run },
+    Scenario {
+        name: "a_machine_becomes_what_the_talks_file_says",
+        acceptance: &["B01", "B03"],
+        boots: 3,
+        run: talk::becomes_what_it_says,
+    },
     Scenario {
         name: "two_machines_of_one_image_differ",
         acceptance: &["A04"],

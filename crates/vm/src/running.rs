@@ -14,7 +14,7 @@ use crate::ssh::{self, Ssh};
 /// How long QEMU may take to open its control socket.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// The credential that the image's tmpfiles turn into `core`'s authorized keys.
-const KEY_CREDENTIAL: &str = "ssh.authorized_keys.core";
+pub const KEY_CREDENTIAL: &str = "ssh.authorized_keys.core";
 /// The guest's SSH port.
 const SSH_PORT: u16 = 22;
 
