@@ -5,6 +5,7 @@
 
 mod cuts;
 mod direct;
+mod drive;
 mod guest;
 mod harness;
 mod image;

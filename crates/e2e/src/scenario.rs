@@ -11,6 +11,7 @@ mod next;
 mod power_cuts;
 mod reboot;
 mod talk;
+mod told;
 mod update;
 mod watchdog;
 mod wrong_payload;
@@ -38,6 +39,12 @@ pub const ALL: &[Scenario] = &[
         acceptance: &["B01", "B03"],
         boots: 3,
         run: talk::becomes_what_it_says,
+    },
+    Scenario {
+        name: "user_data_comes_from_where_the_machine_is_told",
+        acceptance: &["B07", "B10", "B14"],
+        boots: 3,
+        run: told::comes_from_where_it_is_told,
     },
     Scenario {
         name: "two_machines_of_one_image_differ",

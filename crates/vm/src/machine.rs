@@ -117,6 +117,8 @@ pub struct Machine {
     pub credentials: BTreeMap<String, Vec<u8>>,
     /// Added to the kernel command line by systemd-stub(7).
     pub cmdline_extra: Vec<String>,
+    /// Raw files in the machine's folder, by name, that are further drives which nobody can write.
+    pub drives: Vec<String>,
     /// A kernel that is started without firmware of UEFI and without a boot loader.
     pub direct: Option<Direct>,
     /// Firmware configuration entries below `opt/`, by name.
@@ -148,6 +150,7 @@ impl Machine {
             watchdog: Watchdog::default(),
             credentials: BTreeMap::new(),
             cmdline_extra: Vec::new(),
+            drives: Vec::new(),
             direct: None,
             fw_cfg: BTreeMap::new(),
             user_mac: Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]),
@@ -206,6 +209,12 @@ impl Machine {
         match self.watchdog {
             Watchdog::I6300Esb => add("-device", "i6300esb".to_owned()),
             Watchdog::Itco => add("-global", "ICH9-LPC.noreboot=off".to_owned()),
+        }
+        // Behind all else, whose places stay the same.
+        for (at, name) in self.drives.iter().enumerate() {
+            let file = format!("{DIR}/{}", escape(name));
+            add("-drive", format!("if=none,id=drive{at},format=raw,readonly=on,file={file}"));
+            add("-device", format!("virtio-blk-pci,drive=drive{at}"));
         }
         let reboot = if self.exit_on_reboot { "shutdown" } else { "reset" };
         add("-action", format!("watchdog=reset,reboot={reboot}"));
@@ -369,6 +378,7 @@ mod tests {
         machine.watchdog = Watchdog::Itco;
         machine.credentials.insert("ssh.authorized_keys.core".into(), b"ssh-ed25519 A".to_vec());
         machine.cmdline_extra = vec!["a=1,2".into(), "b".into()];
+        machine.drives.push("a,b".into());
         machine.fw_cfg.insert("org.example/x".into(), "y".into());
         machine.forwards.push(Forward { host_port: 8080, guest_port: 80 });
         machine.private_mac = Some(Mac([0x52, 0x54, 0, 0xaa, 0, 1]));
@@ -399,6 +409,8 @@ mod tests {
             -netdev stream,id=private,server=off,addr.type=unix,addr.path=/net/switch.sock,reconnect-ms=500
             -device virtio-net-pci,netdev=private,mac=52:54:00:aa:00:01,romfile=
             -global ICH9-LPC.noreboot=off
+            -drive if=none,id=drive0,format=raw,readonly=on,file=/vm/a,,b
+            -device virtio-blk-pci,drive=drive0
             -action watchdog=reset,reboot=shutdown
             -smbios type=11,value=io.systemd.credential.binary:ssh.authorized_keys.core=c3NoLWVkMjU1MTkgQQ==
             -smbios type=11,value=io.systemd.stub.kernel-cmdline-extra=a=1,,2 b
