@@ -55,6 +55,12 @@ pub fn becomes_what_it_says(lab: &Lab) -> anyhow::Result<()> {
     guest.boot().with_context(|| seen(&front))?;
     lab.say("core logged in with the key that GitHub has");
     lab.check("nothing else lets core in, and the key is there once", || imported_once(&guest, USER))?;
+    lab.check("SSH opened when the keys were there", || {
+        let keys = moment(&guest, NETWORK_STAGE, "ExecMainExit")?;
+        let ssh = moment(&guest, "ssh.service", "ExecMainStart")?;
+        ensure!(!keys.is_zero() && keys <= ssh, "keys at {keys:?}, SSH at {ssh:?}");
+        Ok(())
+    })?;
     lab.check("the start ends and nothing of it failed", || {
         let state = guest.settled()?;
         ensure!(
@@ -64,8 +70,11 @@ pub fn becomes_what_it_says(lab: &Lab) -> anyhow::Result<()> {
         );
         status::nothing_failed(&guest)
     })?;
-    lab.check("etcd is active and well", || {
-        guest.root("systemctl is-active etcd.service && etcdctl endpoint health 2>&1").map(drop)
+    lab.check("etcd is active and well, and not enabled", || {
+        guest.root("systemctl is-active etcd.service && etcdctl endpoint health 2>&1")?;
+        let enabled = guest.root("systemctl is-enabled etcd.service || true")?;
+        ensure!(enabled == "disabled", "it is {enabled}");
+        Ok(())
     })?;
     lab.check("the member is known to the discovery service under the machine's id", || {
         let expected = format!("{}=http://10.0.2.15:2380", guest.sh("cat /etc/machine-id")?);
@@ -137,15 +146,18 @@ fn failed_in_time(guest: &Guest, front: &Front) -> anyhow::Result<()> {
     ensure!(failed.len() == 1 && failed[0].contains(USER), "expected the import of {USER}, found {failed:?}");
     let journal = guest.root(&format!("journalctl -b -o cat -u {NETWORK_STAGE}"))?;
     ensure!(journal.contains("failed: ") && journal.contains(USER), "the journal has:\n{journal}");
-    let times = "ExecMainStartTimestampMonotonic ExecMainExitTimestampMonotonic";
-    let script = format!("for name in {times}; do systemctl show -P $name {NETWORK_STAGE}; done");
-    let text = guest.sh(&script)?;
-    let times: Vec<u64> = text.lines().map(str::parse).collect::<Result<_, _>>().context("reading times")?;
-    let [start, end] = times[..] else { anyhow::bail!("expected two times, found `{text}`") };
-    let took = Duration::from_micros(end.saturating_sub(start));
+    let [start, end] = ["ExecMainStart", "ExecMainExit"].map(|what| moment(guest, NETWORK_STAGE, what));
+    let took = end?.saturating_sub(start?);
     let limit = IMPORTS + guest.patient(REST);
     ensure!(!took.is_zero() && took <= limit, "it took {took:?}, more than {limit:?}");
     Ok(())
+}
+
+/// Returns when something happened to a unit, from the start of the kernel; zero if it did not.
+fn moment(guest: &Guest, unit: &str, what: &str) -> anyhow::Result<Duration> {
+    let text = guest.sh(&format!("systemctl show -P {what}TimestampMonotonic {unit}"))?;
+    let micros = text.parse().with_context(|| format!("reading {what} of {unit}: `{text}`"))?;
+    Ok(Duration::from_micros(micros))
 }
 
 fn kept(guest: &Guest) -> anyhow::Result<String> {
