@@ -111,6 +111,11 @@ mod tests {
         ];
         assert_eq!(running(&jobs), Vec::<String>::new());
         assert_eq!(running(&[job("hang.service", "running")]), ["hang.service (start)"]);
+        assert_eq!(
+            running(&[job("etcd.service", "running")]),
+            Vec::<String>::new(),
+            "it waits for other machines"
+        );
     }
 
     #[test]
