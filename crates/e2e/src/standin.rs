@@ -1,7 +1,5 @@
 //! What scenarios have in the place of services of the Internet, on the host's loopback.
 
-#[allow(dead_code, reason = "the scenarios that use it come next")]
 mod discovery;
 
-#[allow(unused_imports, reason = "the scenarios that use it come next")]
 pub use discovery::Discovery;
