@@ -107,11 +107,16 @@ impl Guest {
         Ok(())
     }
 
-    /// Powers the machine on and waits until `core` can log in. A machine that is reset again and again is given
-    /// up before the deadline.
+    /// Powers the machine on and waits until `core` can log in.
     pub fn boot(&self) -> anyhow::Result<()> {
         self.power_on()?;
-        let end = Instant::now() + self.patient(BOOT);
+        self.wait_boot(BOOT)
+    }
+
+    /// Waits until `core` can log in to a machine that was powered on. One that is reset again and again is given up
+    /// before the deadline.
+    pub fn wait_boot(&self, timeout: Duration) -> anyhow::Result<()> {
+        let end = Instant::now() + self.patient(timeout);
         while self.vm()?.wait_ssh(LOOK).is_err() {
             let resets = self.resets()?;
             anyhow::ensure!(

@@ -21,7 +21,7 @@ use node::{Member, Node};
 const SIZE: u8 = 3;
 const TOKEN: &str = "6fb9eec1d1bc4a0f9d2ba09c6fb9eec1";
 /// From power-on to the logins of all machines, which share the host's cores.
-const BOOT: Duration = Duration::from_secs(900);
+const BOOT: Duration = Duration::from_secs(600);
 /// From the logins to a cluster of healthy members.
 const FORM: Duration = Duration::from_secs(600);
 /// From the loss of a leader to the next one.
@@ -158,7 +158,7 @@ fn with_network(config: &str) -> String {
 /// Powers all on, and waits for all.
 fn boot(nodes: &[Node]) -> anyhow::Result<()> {
     nodes.iter().try_for_each(|node| node.guest.power_on())?;
-    nodes.iter().try_for_each(|node| node.guest.wait_login(BOOT))
+    nodes.iter().try_for_each(|node| node.guest.wait_boot(BOOT))
 }
 
 /// Asks again and again until there is an answer; the last refusal is the error.
