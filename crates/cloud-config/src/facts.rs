@@ -1,7 +1,6 @@
 //! What a plan must know of the machine: read once, before anything changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, UdpSocket};
 
 use agent_support::host::Host;
 use anyhow::Context;
@@ -31,8 +30,6 @@ pub const LOCKSMITH: &str = "locksmithd.service";
 pub struct Facts {
     /// Its id.
     pub machine_id: Option<String>,
-    /// The address that it has on the way to everywhere.
-    pub default_address: Option<IpAddr>,
     /// The name it has now; unknown below another root.
     pub hostname: Option<String>,
     /// Its users.
@@ -91,7 +88,6 @@ pub fn read(tree: &Tree, config: &Config) -> anyhow::Result<Facts> {
     let accounts = Accounts::read(tree).context("reading users and groups")?;
     Ok(Facts {
         machine_id: machine_id.filter(|id| id.len() == 32),
-        default_address: if tree.is_host() { default_address() } else { None },
         hostname: if tree.is_host() { text("/proc/sys/kernel/hostname")? } else { None }
             .map(|name| name.trim().to_owned()),
         users: accounts.facts(),
@@ -119,18 +115,6 @@ fn unit(tree: &Tree, name: &str) -> anyhow::Result<Option<UnitFact>> {
         }
     }
     Ok(None)
-}
-
-/// Returns the address that packets to everywhere would have. None is sent: connecting a datagram socket only
-/// looks up the route. The destinations are those of documentation (RFC 5737 and 3849).
-fn default_address() -> Option<IpAddr> {
-    let routed = |own: &str, destination: &str| {
-        let socket = UdpSocket::bind((own.parse::<IpAddr>().ok()?, 0)).ok()?;
-        socket.connect((destination.parse::<IpAddr>().ok()?, 9)).ok()?;
-        Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
-    };
-    // Without a route there is no address to name, which is no error.
-    routed("0.0.0.0", "203.0.113.1").or_else(|| routed("::", "2001:db8::1"))
 }
 
 #[cfg(test)]
@@ -164,6 +148,6 @@ mod tests {
         assert_eq!(facts.units.keys().collect::<Vec<_>>(), ["a.service"]);
         assert_eq!(facts.users["core"].groups, BTreeSet::from(["sudo".to_owned()]));
         assert!(facts.has_zone && facts.groups.contains("sudo"));
-        assert_eq!((facts.default_address, facts.hostname), (None, None));
+        assert_eq!(facts.hostname, None);
     }
 }

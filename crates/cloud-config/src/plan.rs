@@ -25,6 +25,9 @@ pub const KEY_SET: &str = "coreos-cloudinit";
 /// Name of the key set of keys that metadata gives.
 pub const METADATA_SET: &str = "metadata";
 
+/// The unit that does what needs the network.
+const NETWORK_UNIT: &str = "slipway-cloudinit.service";
+
 /// What is to be done, in this order, and what is to be said about it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -56,7 +59,11 @@ pub enum Stale {
 
 impl Plan {
     /// Leaves of the plan what a run is to do.
-    pub fn narrow(&mut self, part: Part, stale: Stale) {
+    ///
+    /// What is left for the time after the network is asked for, when it is imports or `is_later` says so: the
+    /// unit that does it waits for the network, so it is started only where it is needed.
+    pub fn narrow(&mut self, part: Part, stale: Stale, is_later: bool) {
+        let has_imports = self.actions.iter().any(|action| matches!(action, Action::Import(_)));
         self.actions.retain(|action| {
             let is_import = matches!(action, Action::Import(_));
             let is_removal = matches!(action, Action::Remove(_));
@@ -67,6 +74,9 @@ impl Plan {
             };
             is_in_part && !(is_removal && stale == Stale::Keep)
         });
+        if part == Part::BeforeNetwork && (has_imports || is_later) {
+            self.push(Command::new(["systemctl", "--no-block", "start", NETWORK_UNIT]));
+        }
     }
 
     fn push(&mut self, action: impl Into<Action>) {
@@ -243,15 +253,31 @@ mod tests {
         let shown = |part, stale| {
             let yaml = "hostname: a\nusers: [{name: core, coreos-ssh-import-github: x}]\n";
             let mut plan = planned(yaml, &Metadata::default(), &facts);
-            plan.narrow(part, stale);
+            plan.narrow(part, stale, false);
             let words = |action: &Action| action.to_string().split(' ').next().map(str::to_owned);
             plan.actions.iter().filter_map(words).collect::<Vec<_>>()
         };
         let all = shown(Part::All, Stale::Remove);
         assert_eq!((all.first().unwrap().as_str(), all.last().unwrap().as_str()), ("remove", "import"));
         assert_eq!(shown(Part::All, Stale::Keep), all[1..]);
-        assert_eq!(shown(Part::BeforeNetwork, Stale::Remove), all[..all.len() - 1]);
+        assert_eq!(
+            shown(Part::BeforeNetwork, Stale::Remove),
+            [&all[..all.len() - 1], &["run".to_owned()]].concat()
+        );
         assert_eq!(shown(Part::Imports, Stale::Keep), ["import"]);
+    }
+
+    #[test]
+    fn the_stage_after_the_network_is_started_only_where_it_is_needed() {
+        let last = |yaml: &str, is_later| {
+            let mut plan = planned(yaml, &Metadata::default(), &Facts::default());
+            plan.narrow(Part::BeforeNetwork, Stale::Keep, is_later);
+            plan.actions.last().map(ToString::to_string)
+        };
+        let start = Some("run systemctl --no-block start slipway-cloudinit.service".to_owned());
+        assert_eq!(last("", false), None);
+        assert_eq!(last("", true), start);
+        assert_eq!(last("users: [{name: core, coreos-ssh-import-github: x}]\n", false), start);
     }
 
     #[test]

@@ -100,6 +100,20 @@ pub fn find(host: &Host) -> (Option<Found>, Vec<String>) {
     (None, wrong)
 }
 
+/// As [`find`], early in a start: where a drive may be the source and nothing before it is, its disk may still come.
+pub fn find_settled(host: &Host) -> (Option<Found>, Vec<String>) {
+    let first = find(host);
+    let is_local = first.0.as_ref().is_some_and(|found| found.source.reach == Reach::Local);
+    // If that cannot be known, the look that counts says so.
+    if is_local || !drive::count(host).unwrap_or(false) {
+        return first;
+    }
+    let late = drive::settle(host);
+    let (found, mut wrong) = find(host);
+    wrong.extend(late.err().map(|err| format!("{err:#}")));
+    (found, wrong)
+}
+
 /// Asks for one machine, until a given time.
 #[derive(Debug)]
 pub struct Asker {

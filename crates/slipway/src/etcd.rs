@@ -3,6 +3,7 @@
 //! `etcdctl` asks etcd; what is made of its answers is decided by functions without input and output:
 //! [`kept`] (which backups stay), [`replacement`] (whether a member may be replaced, and by what) and [`check`].
 
+mod addresses;
 mod alone;
 mod backup;
 mod check;
@@ -39,6 +40,7 @@ pub fn run(host: &Host, args: EtcdArgs) -> anyhow::Result<()> {
             let wish = replacement::Wish { old: replace.old, name: replace.name, peer_url: replace.peer_url };
             replace::run(&settings::running(host, given)?, &wish)
         }
+        EtcdAction::Addresses => addresses::run(host),
         EtcdAction::Check => check::run(&settings::running(host, given)?),
     }
 }

@@ -157,6 +157,9 @@ pub enum EtcdAction {
     Replace(ReplaceArgs),
     /// Exit code 1 while etcd has an alarm or its database is nearly full (every five minutes by a timer).
     Check,
+    /// Write where a member with discovery listens that nobody told (etcd.service).
+    #[command(hide = true)]
+    Addresses,
 }
 
 /// Arguments of `slipway etcd restore`.

@@ -19,7 +19,8 @@ use crate::keyed::{self, Timing};
 const VERSION: u32 = 1;
 
 /// Packages of the workspace whose program ships, and the program's name.
-const AGENTS: &[(&str, &str)] = &[("slipway", "slipway"), ("update-agent", "slipway-update")];
+const AGENTS: &[(&str, &str)] =
+    &[("slipway", "slipway"), ("update-agent", "slipway-update"), ("cloud-config", "slipway-cloudinit")];
 
 /// The program that the initrd has too.
 pub const IN_INITRD: &str = "slipway";

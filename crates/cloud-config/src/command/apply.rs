@@ -51,6 +51,7 @@ pub fn run(args: &Apply) -> anyhow::Result<Exit> {
         key_set: &args.ssh_key_name,
         part: Part::All,
         stale: Stale::Remove,
+        is_later: false,
         status: status::APPLY,
     };
     perform(&run, &wanted)

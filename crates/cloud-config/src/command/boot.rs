@@ -46,7 +46,10 @@ pub fn run(args: &Boot) -> anyhow::Result<Exit> {
     let tree = Tree::open(&args.root)?;
     let _lock = tree.lock(LOCK)?;
     let (settings, wrong) = settings::read(&host);
-    let (found, unreadable) = source::find(&host);
+    let (found, unreadable) = match args.stage {
+        Stage::Local => source::find_settled(&host),
+        Stage::Network => source::find(&host),
+    };
     wrong.iter().chain(&unreadable).for_each(|wrong| eprintln!("warning: {wrong}"));
     let name = found.as_ref().map_or(OEM.to_owned(), |found| format!("{} {}", found.source.name, found.at));
     let record = match args.stage {
@@ -88,6 +91,7 @@ pub fn run(args: &Boot) -> anyhow::Result<Exit> {
         key_set: KEY_SET,
         part,
         stale,
+        is_later: came == Came::Later,
         status: match args.stage {
             Stage::Local => status::LOCAL,
             Stage::Network => status::NETWORK,

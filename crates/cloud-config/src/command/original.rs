@@ -70,6 +70,7 @@ fn checked(args: &Original) -> anyhow::Result<Exit> {
         key_set: &args.ssh_key_name,
         part: Part::All,
         stale: if wanted.verdict == Verdict::Right { Stale::Remove } else { Stale::Keep },
+        is_later: false,
         status: status::APPLY,
     };
     let exit = perform(&run, &wanted)?;

@@ -86,6 +86,8 @@ pub struct Run<'a> {
     pub part: Part,
     /// What becomes of what earlier configurations made.
     pub stale: Stale,
+    /// Whether there is more to do after the network.
+    pub is_later: bool,
     /// Name of the file that gets the status.
     pub status: &'a str,
 }
@@ -105,7 +107,7 @@ pub fn perform(run: &Run<'_>, wanted: &Wanted) -> anyhow::Result<Exit> {
     let Wanted { config, script, .. } = wanted;
     let facts = facts::read(tree, config).context("looking at the machine")?;
     let mut plan = plan(Inputs { config, script: script.as_deref(), metadata, facts: &facts, key_set });
-    plan.narrow(run.part, run.stale);
+    plan.narrow(run.part, run.stale, run.is_later);
     plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let keys = Importer::new(tree.root(), run.settings.imports);
     let machine: &mut dyn Machine = if tree.is_host() {

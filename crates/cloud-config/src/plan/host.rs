@@ -26,7 +26,8 @@ pub(super) fn name(inputs: Inputs<'_>, plan: &mut Plan) {
     }
     let Some(name) = wanted(inputs) else { return };
     plan.push(File::new(HOSTNAME, format!("{name}\n")));
-    let command = Command::new(["hostnamectl", "set-hostname", name]);
+    // Not hostnamectl: before the network there is no message bus yet.
+    let command = Command::new(["hostname", name]);
     // The file may be right already and the running name not.
     let is_other = inputs.facts.hostname.as_deref().is_some_and(|now| now != name);
     plan.push(if is_other { command } else { command.if_changed(Scope::Path(HOSTNAME)) });
@@ -94,8 +95,8 @@ mod tests {
         let facts = Facts { hostname: Some("old".to_owned()), ..Facts::default() };
         let shown =
             |facts: &Facts| planned("hostname: a\n", &Metadata::default(), facts).actions[1].to_string();
-        assert_eq!(shown(&facts), "run hostnamectl set-hostname a");
-        assert_eq!(shown(&Facts::default()), "run hostnamectl set-hostname a, if /etc/hostname changed");
+        assert_eq!(shown(&facts), "run hostname a");
+        assert_eq!(shown(&Facts::default()), "run hostname a, if /etc/hostname changed");
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn strategy(inputs: Inputs<'_>, plan: &mut Plan) -> Option<&'static str> {
 /// Options as variables of the services.
 pub(super) fn drop_ins(inputs: Inputs<'_>, plan: &mut Plan) {
     let config = inputs.config;
-    let etcd = etcd::completed(inputs, plan);
+    let etcd = etcd::completed(inputs);
     for (unit, prefix, options) in [
         ("etcd.service", "ETCD_", &etcd),
         ("fleet.service", "FLEET_", &config.fleet),

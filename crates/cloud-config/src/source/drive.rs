@@ -5,15 +5,18 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use agent_support::host::Host;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 /// For root alone: the file systems of such drives let everybody read.
 const PRIVATE: &str = "/run/slipway/cloudinit-drive";
 /// Where a drive is mounted for the moment.
 const MOUNT: &str = "/run/slipway/cloudinit-drive/mount";
+/// Longest time for devices to appear.
+const SETTLE_SECONDS: u32 = 30;
 /// File systems of such drives.
 const TYPES: [&str; 3] = ["iso9660", "vfat", "udf"];
 /// What says whether drives count: `1` everywhere, `0` nowhere, else in virtual machines.
@@ -23,12 +26,30 @@ const ARGUMENT: &str = "coreos.configdrive=";
 pub(super) fn find(host: &Host, labels: [&str; 2]) -> anyhow::Result<Option<String>> {
     let paths = labels.map(|label| format!("/dev/disk/by-label/{label}"));
     let Some(path) = paths.into_iter().find(|path| host.path(path).exists()) else { return Ok(None) };
+    Ok(count(host)?.then_some(path))
+}
+
+/// Tells whether drives count on this machine.
+pub(super) fn count(host: &Host) -> anyhow::Result<bool> {
     let arguments = host.kernel_args()?;
-    let counts = match arguments.iter().rev().find_map(|argument| argument.strip_prefix(ARGUMENT)) {
-        Some(value) => value == "1",
-        None => is_virtual(host)?,
-    };
-    Ok(counts.then_some(path))
+    match arguments.iter().rev().find_map(|argument| argument.strip_prefix(ARGUMENT)) {
+        Some(value) => Ok(value == "1"),
+        None => is_virtual(host),
+    }
+}
+
+/// Waits until every device that is there is known by its label, for a bounded time.
+pub(super) fn settle(host: &Host) -> anyhow::Result<()> {
+    if !host.is_live() {
+        return Ok(());
+    }
+    let status = Command::new("udevadm").arg("settle").arg(format!("--timeout={SETTLE_SECONDS}")).status();
+    let status = status.context("running udevadm")?;
+    ensure!(
+        status.success(),
+        "the machine's devices did not settle within {SETTLE_SECONDS} s: drives may be missing"
+    );
+    Ok(())
 }
 
 /// Tells whether the processor says that somebody emulates it.

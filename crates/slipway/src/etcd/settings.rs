@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use agent_support::host::Host;
 use anyhow::{Context, bail};
 
-use super::UNIT;
+use super::{UNIT, addresses};
 use crate::tools::systemctl_show;
 
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:2379";
@@ -14,6 +14,8 @@ const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:2379";
 const DEFAULT_DATA_DIR: &str = "/var/lib/etcd/default";
 /// What the unit reads beside its own lines.
 const ENVIRONMENT_FILE: &str = "/etc/default/etcd";
+/// Where other members ask a member.
+const ADVERTISED: &str = "ETCD_INITIAL_ADVERTISE_PEER_URLS";
 /// etcd's own.
 const DEFAULT_PEER_URL: &str = "http://localhost:2380";
 /// etcd's own, which the unit repeats.
@@ -81,8 +83,15 @@ pub fn stopped(host: &Host, given: Given, peer_url: Option<String>) -> anyhow::R
             "etcd's log is in {dir}, outside of its data: take ETCD_WAL_DIR away, what is restored has it inside"
         );
     }
-    let advertised = value(&words, "ETCD_INITIAL_ADVERTISE_PEER_URLS").unwrap_or(DEFAULT_PEER_URL);
-    let peer_url = peer_url.unwrap_or_else(|| advertised.to_owned());
+    let peer_url = match (peer_url, value(&words, ADVERTISED)) {
+        (Some(url), _) => url,
+        (None, Some(url)) => url.to_owned(),
+        (None, None) => {
+            let found = addresses::missing(&words, addresses::default_address)?.into_iter();
+            let found = found.filter(|(name, _)| *name == ADVERTISED).map(|(_, url)| url).next();
+            found.unwrap_or_else(|| DEFAULT_PEER_URL.to_owned())
+        }
+    };
     Ok(Stopped { data_dir: settings(&words, given).data_dir, peer_url })
 }
 
@@ -141,7 +150,7 @@ fn lines(text: &str) -> String {
 }
 
 /// The last one of that name; an empty one says nothing.
-fn value<'a>(environment: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn value<'a>(environment: &'a str, name: &str) -> Option<&'a str> {
     let mut words = environment.split('\0').rev();
     words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).filter(|value| !value.is_empty())
 }

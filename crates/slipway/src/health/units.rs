@@ -7,8 +7,10 @@ use super::Look;
 use super::last_good::LastGood;
 use crate::tools;
 
-/// Our own unit is in failed state after an earlier run that failed.
-const OURS: &str = "slipway-health.service";
+/// Units that say nothing of a version: our own one, which is in failed state after an earlier run that failed, and
+/// those that apply what a person or a place hands in.
+const NOT_THE_VERSIONS: [&str; 3] =
+    ["slipway-health.service", "slipway-cloudinit-local.service", "slipway-cloudinit.service"];
 
 /// Checks that no unit failed, except those that failed before.
 pub fn check(look: &Look<'_>, seen: &mut LastGood) -> anyhow::Result<()> {
@@ -20,10 +22,14 @@ pub fn check(look: &Look<'_>, seen: &mut LastGood) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the names of the units in failed state, without ours.
+/// Returns the names of the units in failed state that a version may be blamed for.
 pub fn failed() -> anyhow::Result<Vec<String>> {
     let units = tools::systemctl_failed()?.into_iter().map(|unit| unit.unit);
-    Ok(units.filter(|unit| unit != OURS).collect())
+    Ok(units.filter(|unit| may_be_blamed(unit)).collect())
+}
+
+fn may_be_blamed(unit: &str) -> bool {
+    !NOT_THE_VERSIONS.contains(&unit)
 }
 
 /// A machine that cannot tell what it was started from is treated as one that is not on trial.
@@ -57,6 +63,12 @@ mod tests {
 
     fn names(units: &[&str]) -> Vec<String> {
         units.iter().map(|unit| (*unit).to_owned()).collect()
+    }
+
+    #[test]
+    fn no_version_is_blamed_for_a_configuration_that_cannot_be_had() {
+        assert!(!may_be_blamed("slipway-cloudinit.service"));
+        assert!(may_be_blamed("slipway-cloudinit-start.target"));
     }
 
     #[test]
