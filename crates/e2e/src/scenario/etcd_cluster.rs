@@ -196,7 +196,8 @@ fn agreed(nodes: &[Node]) -> anyhow::Result<Vec<Member>> {
     let members = lists.into_iter().next().context("nobody was asked")?;
     let urls: BTreeSet<String> = members.iter().flat_map(|member| member.peer_urls.clone()).collect();
     let expected: BTreeSet<String> = nodes.iter().map(Node::peer_url).collect();
-    ensure!(members.len() == nodes.len() && urls == expected, "the members are {members:?}");
+    let is_started = members.iter().all(|member| !member.name.is_empty());
+    ensure!(members.len() == nodes.len() && urls == expected && is_started, "the members are {members:?}");
     Ok(members)
 }
 

@@ -11,6 +11,7 @@ use vm::machine::Mac;
 use crate::guest::Guest;
 use crate::lab::Lab;
 use crate::network::Network;
+use crate::scenario::etcd::parse;
 
 /// Asks etcd's v3 API; machines that share two cores answer late.
 const CTL: &str = "etcdctl --dial-timeout=30s --command-timeout=60s";
@@ -132,8 +133,4 @@ impl Node {
         let said = self.guest.sh(line).unwrap_or_else(|err| format!("{err:#}"));
         format!("--- etcd of {}\n{said}", self.address)
     }
-}
-
-fn parse(text: &str) -> anyhow::Result<Value> {
-    serde_json::from_str(text).with_context(|| format!("parsing etcd's answer `{text}`"))
 }
