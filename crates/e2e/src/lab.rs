@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use etcd_lab::Programs;
 use vm::{Accel, Home, Machine, Sandbox};
 
 use crate::cuts::Choice;
 use crate::guest::Guest;
 use crate::image::Image;
+use crate::network::Network;
 
 /// Size of the machines' disks: larger than the image, so that root has to grow.
 pub const DISK_BYTES: u64 = 8 << 30;
@@ -24,6 +26,8 @@ pub struct Setup {
     pub image: Image,
     /// Higher versions, in order, with one more system user and unit.
     pub next: Vec<Image>,
+    /// Folder with programs of the image that run here.
+    pub judges: Option<PathBuf>,
     /// Folder for disks and logs.
     pub work: PathBuf,
     /// What runs the guests' instructions.
@@ -36,6 +40,14 @@ pub struct Setup {
     pub cuts: Choice,
     /// Of every random choice.
     pub seed: u64,
+}
+
+impl Setup {
+    /// Returns the image's etcd, for stand-ins that run here.
+    pub fn programs(&self) -> anyhow::Result<Programs> {
+        let missing = "this scenario runs the image's etcd here: give --judges";
+        Programs::of(self.judges.as_deref().context(missing)?).context("finding the image's etcd")
+    }
 }
 
 /// One scenario's machines and progress.
@@ -102,6 +114,11 @@ impl<'a> Lab<'a> {
         std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
         self.folders.borrow_mut().push(dir.clone());
         Ok(dir)
+    }
+
+    /// Makes a private network; it is there as long as this value or a machine on it.
+    pub fn network(&self) -> anyhow::Result<Rc<Network>> {
+        Network::start(self.folder("network")?).map(Rc::new)
     }
 
     /// Makes a machine without a disk.

@@ -9,9 +9,11 @@ mod guest;
 mod harness;
 mod image;
 mod lab;
+mod network;
 mod offline;
 mod scenario;
 mod site;
+mod standin;
 mod tap;
 mod variant;
 
@@ -38,6 +40,9 @@ struct Flags {
     /// The tools tree with QEMU, firmware and OpenSSH
     #[arg(long, value_name = "DIR", required_unless_present = "list")]
     tools: Option<PathBuf>,
+    /// Folder with programs of the image that run here as stand-ins for services of the Internet
+    #[arg(long, value_name = "DIR")]
+    judges: Option<PathBuf>,
     /// Folder for disks and logs
     #[arg(long, value_name = "DIR", default_value = "target/e2e")]
     work: PathBuf,
@@ -120,9 +125,11 @@ fn run(flags: Flags) -> anyhow::Result<bool> {
             choice.accel
         }
     };
+    let judges = flags.judges.map(std::path::absolute).transpose().context("resolving --judges")?;
     let (seed, patience) = (flags.seed, flags.patience.max(1));
     let cuts = flags.sample_cuts.map_or(Choice::All, |n_cuts| Choice::Sample { n_cuts, seed });
-    let setup = lab::Setup { sandbox, image, next, work, accel, patience, keep: flags.keep, cuts, seed };
+    let setup =
+        lab::Setup { sandbox, image, next, judges, work, accel, patience, keep: flags.keep, cuts, seed };
     if let Some(dir) = flags.recording {
         let home = vm::Home::claim(&setup.sandbox, &dir).context("opening the recording")?;
         let images: Vec<_> = std::iter::once(&setup.image).chain(&setup.next).collect();

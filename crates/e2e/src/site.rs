@@ -19,7 +19,7 @@ use crate::tap::Tap;
 use crate::variant::{self, Variant};
 
 /// The host, as QEMU's user network shows it to the guest.
-const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const CHANNEL: &str = "stable";
 const VALID_SECS: u64 = 3600;
 /// No time server answers here, and the agent would wait five minutes for one in each boot.

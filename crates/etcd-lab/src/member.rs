@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -42,11 +43,22 @@ impl Programs {
             println!("skipped: `cargo xtask test judge` runs this with the image's etcd");
             return None;
         };
+        Some(Self::of(&dir).unwrap_or_else(|err| panic!("SLIPWAY_JUDGES is set, but {err}")))
+    }
+
+    /// Those in a folder.
+    ///
+    /// # Errors
+    /// When one of them is missing.
+    pub fn of(dir: &Path) -> io::Result<Self> {
         let [etcd, etcdctl] = ["etcd", "etcdctl"].map(|name| dir.join(name));
         for program in [&etcd, &etcdctl] {
-            assert!(program.is_file(), "SLIPWAY_JUDGES is set, but {} is missing", program.display());
+            if !program.is_file() {
+                let message = format!("{} is missing", program.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, message));
+            }
         }
-        Some(Self { etcd, etcdctl })
+        Ok(Self { etcd, etcdctl })
     }
 
     /// Runs `etcdctl` against `member` and returns what it prints; it must succeed.

@@ -49,17 +49,11 @@ pub fn unit(ctx: &Ctx, filter: Option<&str>) -> anyhow::Result<Counts> {
 
 /// Others' programs judge the crates' output and the image.
 pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Result<Counts> {
-    let tree = command::run::tools(ctx, &args.inputs)?;
-    let work = ctx.target.join("judge");
-    let temporary = work.join("tmp");
+    let judged = Judged::read(&image_dir(ctx, args)?, args.seed)?;
+    let judges = judges(ctx, args)?;
+    let programs = programs(&judges, &judged)?;
+    let temporary = judges.work().join("tmp");
     std::fs::create_dir_all(&temporary).with_context(|| format!("creating {}", temporary.display()))?;
-    let programs = work.join("programs");
-    let image_dir = image_dir(ctx, args)?;
-    let overlays = ctx.repo.join("overlays");
-    let judged = Judged::read(&image_dir, args.seed)?;
-    let judges = Judges::new(&tree, &work, &[&image_dir, &overlays])?;
-    judges.install(&programs)?;
-    judges.install_shipped(&programs, &judged.artifact("usr")?)?;
     let mut crates = cargo::command(ctx, &["test", "--workspace", "--locked", "--quiet", "--test", "judge"]);
     crates.env("SLIPWAY_JUDGES", &programs).env("TMPDIR", &temporary);
     let mut all = Vec::new();
@@ -79,6 +73,20 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     let wanted = |check: &Check<'_>| filter.is_none_or(|filter| check.name.contains(filter));
     all.extend(judged.checks(ctx, &judges).into_iter().filter(wanted));
     checks::run_all(ctx, all)
+}
+
+/// The judges of an image, and a folder that they may write to.
+fn judges(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Judges> {
+    let tree = command::run::tools(ctx, &args.inputs)?;
+    Judges::new(&tree, &ctx.target.join("judge"), &[&image_dir(ctx, args)?, &ctx.repo.join("overlays")])
+}
+
+/// Makes the folder with others' programs and those of the image, which tests run here.
+fn programs(judges: &Judges, judged: &Judged) -> anyhow::Result<PathBuf> {
+    let programs = judges.work().join("programs");
+    judges.install(&programs)?;
+    judges.install_shipped(&programs, &judged.artifact("usr")?)?;
+    Ok(programs)
 }
 
 /// Scenarios in virtual machines, with images of higher versions beside the one under test. Of the power cuts in what
@@ -115,6 +123,8 @@ fn e2e(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Command> {
     for next in next_images(ctx, args)? {
         command.arg("--next-image-dir").arg(&next);
     }
+    let programs = programs(&judges(ctx, args)?, &Judged::read(&image_dir, args.seed)?)?;
+    command.arg("--judges").arg(&programs);
     command.arg("--tools").arg(&tree).arg("--work").arg(&work);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = cores.min(SCENARIOS_MAX).to_string();

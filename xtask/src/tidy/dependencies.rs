@@ -31,7 +31,10 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("slipway", &["agent-support", "disk-image", "slots", "uki", "verity"]),
     ("update-agent", &["agent-support", "disk-image", "http-get", "payload", "slots", "uki", "verity"]),
     ("cloud-config", &["agent-support", "http-get"]),
-    ("e2e", &["disk-image", "file-server", "payload", "slots", "uki", "verity", "vm", "write-log"]),
+    (
+        "e2e",
+        &["disk-image", "etcd-lab", "file-server", "payload", "slots", "uki", "verity", "vm", "write-log"],
+    ),
     (
         "xtask",
         &["cloud-config", "deb", "disk-image", "file-server", "payload", "slots", "uki", "verity", "vm"],
