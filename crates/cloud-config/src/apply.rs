@@ -6,6 +6,7 @@ pub mod accounts;
 mod keys;
 mod machine;
 pub mod manifest;
+mod reload;
 pub mod status;
 pub mod tree;
 
@@ -16,7 +17,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
-use crate::plan::{Action, Command, File, Link, Plan, When, is_in_scope};
+use crate::plan::{Action, Command, File, Link, Plan, Scope, When, is_in_scope};
 
 use self::accounts::Accounts;
 use self::manifest::Manifest;
@@ -168,6 +169,12 @@ impl Run<'_> {
         }
         if self.mood == Mood::Look {
             return Ok(Outcome::Done);
+        }
+        if command.when == When::Changed(Scope::Units)
+            && let Some(read) = self.machine.units()?
+            && !reload::is_needed(self.tree, &self.changed, &read)?
+        {
+            return Ok(Outcome::Skipped("none of them was read before".to_owned()));
         }
         Ok(match self.machine.run(command)? {
             Ran::Done => Outcome::Done,

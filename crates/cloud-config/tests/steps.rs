@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use cloud_config::apply::status::{Outcome, Step};
@@ -24,6 +25,8 @@ struct Recorder {
     broken: Option<&'static str>,
     /// What imports give; without it they fail.
     keys: Option<Vec<String>>,
+    /// Units that were read before, if that is known.
+    units: Option<&'static [&'static str]>,
 }
 
 impl Machine for Recorder {
@@ -32,6 +35,10 @@ impl Machine for Recorder {
         self.stdin.extend(command.stdin.iter().map(|secret| secret.0.clone()));
         anyhow::ensure!(Some(command.argv[0].as_str()) != self.broken, "running {}: no", command.argv[0]);
         Ok(Ran::Done)
+    }
+
+    fn units(&mut self) -> anyhow::Result<Option<BTreeSet<String>>> {
+        Ok(self.units.map(|units| units.iter().map(|&unit| unit.to_owned()).collect()))
     }
 
     fn import(&mut self, _: &Import, _: Mood) -> anyhow::Result<Option<Vec<String>>> {
@@ -81,6 +88,19 @@ fn the_service_manager_is_told_once_what_changed_and_each_time_what_to_do() {
     );
     // The file of networkd is gone too.
     assert_eq!(removed.ran, [&reloads[..], &["systemctl --no-block stop b.service"]].concat());
+}
+
+#[test]
+fn files_of_units_that_were_not_read_before_need_no_reload() {
+    let has_reloaded = |units| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut machine = Recorder { units, ..Recorder::default() };
+        run(&dir, UNITS, &mut machine);
+        machine.ran.contains(&"systemctl daemon-reload".to_owned())
+    };
+    assert!(!has_reloaded(Some(&["b.service", "docker.service"])));
+    assert!(has_reloaded(Some(&["a.service"])));
+    assert!(has_reloaded(None));
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 use std::cell::{Ref, RefCell};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use vm::machine::Mac;
 use vm::running::KEY_CREDENTIAL;
 use vm::{Binds, Home, Machine, Vm};
 
 use crate::lab::Setup;
+use crate::network::Network;
 
 /// From power-on to the first login under software emulation, with a good margin: it takes about a minute.
 pub const BOOT: Duration = Duration::from_secs(300);
@@ -39,6 +42,7 @@ pub struct Guest {
     machine: RefCell<Machine>,
     vm: RefCell<Option<Vm>>,
     image: RefCell<PathBuf>,
+    network: RefCell<Option<Rc<Network>>>,
     patience: u32,
 }
 
@@ -63,6 +67,7 @@ impl Guest {
             machine,
             vm,
             image: RefCell::new(setup.image.raw.clone()),
+            network: RefCell::default(),
             patience: setup.patience,
         }
     }
@@ -84,6 +89,12 @@ impl Guest {
         });
     }
 
+    /// Gives the machine a second network card from its next start on, on the private network.
+    pub fn join(&self, network: &Rc<Network>, mac: Mac) {
+        *self.network.borrow_mut() = Some(Rc::clone(network));
+        self.configure(|machine| machine.private_mac = Some(mac));
+    }
+
     /// Sets the raw disk aside and records what is written from the next start on. The machine has to be off.
     pub fn record(&self) -> anyhow::Result<()> {
         self.home.set_base_aside().context("setting the disk aside")?;
@@ -100,18 +111,23 @@ impl Guest {
     /// Powers the machine on and returns at once.
     pub fn power_on(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.vm.borrow().is_none(), "machine {} is on already", self.name);
-        let image = self.image.borrow();
-        let binds = Binds { image: Some(&image), ..Binds::default() };
+        let (image, network) = (self.image.borrow(), self.network.borrow());
+        let binds = Binds { image: Some(&image), net: network.as_deref().map(Network::dir) };
         let vm = Vm::start_with(&self.home, &self.machine.borrow(), binds);
         *self.vm.borrow_mut() = Some(vm.with_context(|| format!("powering on machine {}", self.name))?);
         Ok(())
     }
 
-    /// Powers the machine on and waits until `core` can log in. A machine that is reset again and again is given
-    /// up before the deadline.
+    /// Powers the machine on and waits until `core` can log in.
     pub fn boot(&self) -> anyhow::Result<()> {
         self.power_on()?;
-        let end = Instant::now() + self.patient(BOOT);
+        self.wait_boot(BOOT)
+    }
+
+    /// Waits until `core` can log in to a machine that was powered on. One that is reset again and again is given up
+    /// before the deadline.
+    pub fn wait_boot(&self, timeout: Duration) -> anyhow::Result<()> {
+        let end = Instant::now() + self.patient(timeout);
         while self.vm()?.wait_ssh(LOOK).is_err() {
             let resets = self.resets()?;
             anyhow::ensure!(

@@ -12,6 +12,7 @@ use vm::{Accel, Home, Machine, Sandbox};
 use crate::cuts::Choice;
 use crate::guest::Guest;
 use crate::image::Image;
+use crate::network::Network;
 
 /// Size of the machines' disks: larger than the image, so that root has to grow.
 pub const DISK_BYTES: u64 = 8 << 30;
@@ -113,6 +114,11 @@ impl<'a> Lab<'a> {
         std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
         self.folders.borrow_mut().push(dir.clone());
         Ok(dir)
+    }
+
+    /// Makes a private network; it is there as long as this value or a machine on it.
+    pub fn network(&self) -> anyhow::Result<Rc<Network>> {
+        Network::start(self.folder("network")?).map(Rc::new)
     }
 
     /// Makes a machine without a disk.

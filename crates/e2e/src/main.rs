@@ -10,6 +10,7 @@ mod guest;
 mod harness;
 mod image;
 mod lab;
+mod network;
 mod offline;
 mod scenario;
 mod site;

@@ -2,6 +2,7 @@
 
 mod containers;
 mod etcd;
+mod etcd_cluster;
 mod fallback;
 mod falls;
 mod first_boot;
@@ -63,6 +64,12 @@ pub const ALL: &[Scenario] = &[
         acceptance: &[],
         boots: 2,
         run: watchdog::frozen_pid_1,
+    },
+    Scenario {
+        name: "three_machines_with_one_token_form_a_cluster",
+        acceptance: &["C02", "C07", "C11"],
+        boots: 4,
+        run: etcd_cluster::one_token,
     },
     Scenario {
         name: "the_next_version_brings_its_user_and_unit",

@@ -1,12 +1,9 @@
 //! What scenarios have in the place of services of the Internet, on the host's loopback.
 
-#[allow(dead_code, reason = "the scenarios that use it come next")]
-mod discovery;
-
-pub use discovery::Discovery;
-
 mod certificates;
+mod discovery;
 mod front;
 mod request;
 
+pub use discovery::Discovery;
 pub use front::Front;

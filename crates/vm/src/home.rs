@@ -12,7 +12,7 @@
 //! | `console.log`, `console.sock`, `qmp.sock`, `qemu.log` | of the last run |
 
 use std::fs::{File, TryLockError};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -259,6 +259,13 @@ pub(crate) fn connect_in(dir: &Path, socket: &str) -> std::io::Result<UnixStream
     use std::os::fd::AsRawFd;
     let folder = File::open(dir)?;
     UnixStream::connect(format!("/proc/self/fd/{}/{socket}", folder.as_raw_fd()))
+}
+
+/// Listens at `dir/socket`, in the same way.
+pub(crate) fn listen_in(dir: &Path, socket: &str) -> std::io::Result<UnixListener> {
+    use std::os::fd::AsRawFd;
+    let folder = File::open(dir)?;
+    UnixListener::bind(format!("/proc/self/fd/{}/{socket}", folder.as_raw_fd()))
 }
 
 #[cfg(test)]

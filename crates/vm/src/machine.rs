@@ -17,6 +17,8 @@ pub const DIR: &str = "/vm";
 pub const WRITES_LOG: &str = "writes.log";
 /// The folder of the private network's socket, as QEMU sees it.
 pub const NET_DIR: &str = "/net";
+/// Name of that socket in its folder.
+pub const SWITCH_SOCKET: &str = "switch.sock";
 
 /// Where the disk is plugged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -263,7 +265,7 @@ impl Machine {
         add("-device", format!("virtio-net-pci,netdev=user,mac={},romfile=", self.user_mac));
         if let Some(mac) = self.private_mac {
             let socket =
-                format!("server=off,addr.type=unix,addr.path={NET_DIR}/switch.sock,reconnect-ms=500");
+                format!("server=off,addr.type=unix,addr.path={NET_DIR}/{SWITCH_SOCKET},reconnect-ms=500");
             add("-netdev", format!("stream,id=private,{socket}"));
             add("-device", format!("virtio-net-pci,netdev=private,mac={mac},romfile="));
         }

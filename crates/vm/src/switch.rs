@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::machine::Mac;
+use crate::home::listen_in;
+use crate::machine::{Mac, SWITCH_SOCKET};
 
 /// Largest frame: 64 KiB of a segmentation-offloaded packet, its virtio header and its Ethernet header.
 const FRAME_MAX: usize = 0x11000;
@@ -36,6 +38,14 @@ pub struct Switch {
 }
 
 impl Switch {
+    /// Serves every machine that has `dir` as the folder of its private network; there is no switch in it yet.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn in_dir(dir: &Path) -> std::io::Result<Self> {
+        Self::new(listen_in(dir, SWITCH_SOCKET)?)
+    }
+
     /// Serves every machine that connects to `listener`.
     ///
     /// # Errors
@@ -168,7 +178,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use crate::home::connect_in;
     use std::time::Instant;
 
     const BROADCAST: [u8; 6] = [0xff; 6];
@@ -218,6 +228,20 @@ mod tests {
         send(&mut c, mac_c, mac_c, b"self");
         send(&mut c, mac_a, mac_c, b"last");
         assert_eq!(receive(&mut a), b"last");
+    }
+
+    #[test]
+    fn a_folder_with_a_long_name_has_a_switch_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = dir.path().join("n".repeat(120));
+        std::fs::create_dir(&long).unwrap();
+        let switch = Switch::in_dir(&long).unwrap();
+        let _stream = connect_in(&long, SWITCH_SOCKET).unwrap();
+        let end = Instant::now() + Duration::from_secs(60);
+        while switch.connected() != 1 {
+            assert!(Instant::now() < end, "the switch did not take the connection");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is outside of the files: programs, and keys that are elsewhere.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{self, Stdio};
 
@@ -27,6 +28,9 @@ pub trait Machine {
     /// Runs a program and waits for it; an error is what it said.
     fn run(&mut self, command: &Command) -> anyhow::Result<Ran>;
 
+    /// Returns the names of the units that the service manager has read; `None` if nobody knows.
+    fn units(&mut self) -> anyhow::Result<Option<BTreeSet<String>>>;
+
     /// Fetches a set of keys; `None` if that is not for now.
     fn import(&mut self, import: &Import, mood: Mood) -> anyhow::Result<Option<Vec<String>>>;
 }
@@ -40,35 +44,48 @@ pub struct System {
 
 impl Machine for System {
     fn run(&mut self, command: &Command) -> anyhow::Result<Ran> {
-        let (name, arguments) = command.argv.split_first().context("a command without a program")?;
-        let running = || format!("running {name}");
-        let stdin = if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
-        let mut child = process::Command::new(name)
-            .args(arguments)
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(running)?;
-        if let (Some(secret), Some(mut stdin)) = (&command.stdin, child.stdin.take()) {
-            // Short enough for the pipe: this cannot wait for a program that waits for us.
-            stdin.write_all(secret.0.as_bytes()).with_context(running)?;
-        }
-        let out = child.wait_with_output().with_context(running)?;
-        let said = if out.stderr.is_empty() { &out.stdout } else { &out.stderr };
-        let said = String::from_utf8_lossy(&said[said.len().saturating_sub(SAID_MAX)..]);
-        anyhow::ensure!(
-            out.status.success(),
-            "running {name}: {}: {}",
-            out.status,
-            said.trim().replace('\n', "; ")
-        );
+        run(command)?;
         Ok(Ran::Done)
+    }
+
+    fn units(&mut self) -> anyhow::Result<Option<BTreeSet<String>>> {
+        let said =
+            run(&Command::new(["systemctl", "list-units", "--all", "--full", "--plain", "--no-legend"]))?;
+        let names = said.lines().filter_map(|line| line.split_whitespace().next());
+        Ok(Some(names.map(str::to_owned).collect()))
     }
 
     fn import(&mut self, import: &Import, mood: Mood) -> anyhow::Result<Option<Vec<String>>> {
         fetch(&mut self.keys, import, mood)
     }
+}
+
+/// Runs a program and returns what it printed.
+fn run(command: &Command) -> anyhow::Result<String> {
+    let (name, arguments) = command.argv.split_first().context("a command without a program")?;
+    let running = || format!("running {name}");
+    let stdin = if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
+    let mut child = process::Command::new(name)
+        .args(arguments)
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(running)?;
+    if let (Some(secret), Some(mut stdin)) = (&command.stdin, child.stdin.take()) {
+        // Short enough for the pipe: this cannot wait for a program that waits for us.
+        stdin.write_all(secret.0.as_bytes()).with_context(running)?;
+    }
+    let out = child.wait_with_output().with_context(running)?;
+    let said = if out.stderr.is_empty() { &out.stdout } else { &out.stderr };
+    let said = String::from_utf8_lossy(&said[said.len().saturating_sub(SAID_MAX)..]);
+    anyhow::ensure!(
+        out.status.success(),
+        "running {name}: {}: {}",
+        out.status,
+        said.trim().replace('\n', "; ")
+    );
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
 /// Fetches nothing to only look.
@@ -89,6 +106,10 @@ pub struct Listed {
 impl Machine for Listed {
     fn run(&mut self, _: &Command) -> anyhow::Result<Ran> {
         Ok(Ran::Listed)
+    }
+
+    fn units(&mut self) -> anyhow::Result<Option<BTreeSet<String>>> {
+        Ok(None)
     }
 
     fn import(&mut self, import: &Import, mood: Mood) -> anyhow::Result<Option<Vec<String>>> {

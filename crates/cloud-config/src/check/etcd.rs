@@ -290,6 +290,34 @@ mod tests {
     }
 
     #[test]
+    fn a_fixed_list_of_members_is_taken_in_either_section() {
+        let options = "name: b, initial-cluster: \"a=http://10.0.0.1:2380,b=http://10.0.0.2:2380\", \
+                       initial-cluster-state: existing, initial-cluster-token: t, \
+                       initial-advertise-peer-urls: \"http://10.0.0.2:2380\", \
+                       listen-peer-urls: \"http://10.0.0.2:2380\", \
+                       advertise-client-urls: \"http://10.0.0.2:2379\", \
+                       listen-client-urls: \"http://10.0.0.2:2379,http://127.0.0.1:2379\", \
+                       heartbeat-interval: \"500\", election-timeout: 5000";
+        for section in ["etcd", "etcd2"] {
+            check(
+                &format!("{section}: {{{options}}}"),
+                &[
+                    "ADVERTISE_CLIENT_URLS=http://10.0.0.2:2379",
+                    "ELECTION_TIMEOUT=5000",
+                    "HEARTBEAT_INTERVAL=500",
+                    "INITIAL_ADVERTISE_PEER_URLS=http://10.0.0.2:2380",
+                    "INITIAL_CLUSTER=a=http://10.0.0.1:2380,b=http://10.0.0.2:2380",
+                    "INITIAL_CLUSTER_STATE=existing",
+                    "INITIAL_CLUSTER_TOKEN=t",
+                    "LISTEN_CLIENT_URLS=http://10.0.0.2:2379,http://127.0.0.1:2379",
+                    "LISTEN_PEER_URLS=http://10.0.0.2:2380",
+                    "NAME=b",
+                ],
+            );
+        }
+    }
+
+    #[test]
     fn options_that_are_gone_say_so() {
         check(
             "etcd: {verbose: yes, snapshot-count: 5, snapshot: yes}",

@@ -72,6 +72,7 @@ fn keys(guest: &Guest, options: &str, path: &str) -> anyhow::Result<Value> {
     parse(&guest.sh(&format!("curl -s --max-time 60 {options} '{KEYS}{path}'"))?)
 }
 
-fn parse(text: &str) -> anyhow::Result<Value> {
+/// Reads what etcd answered.
+pub fn parse(text: &str) -> anyhow::Result<Value> {
     serde_json::from_str(text).with_context(|| format!("parsing etcd's answer `{text}`"))
 }

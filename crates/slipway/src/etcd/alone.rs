@@ -57,6 +57,7 @@ pub fn make(data_dir: &Path, peer_url: &str) -> anyhow::Result<()> {
         wal_dir: None,
         quota: 0,
         tls: Vec::new(),
+        pace: Vec::new(),
     };
     wait_healthy(&mut etcd, &settings)?;
     let members = ctl::members(&settings)?;

@@ -30,7 +30,7 @@ pub fn run(settings: &Settings, wish: &Wish) -> anyhow::Result<()> {
         )
     })?;
     eprintln!("added {} at {peers}; start it on a blank machine with:", plan.name);
-    let fragment = replacement::cloud_config(&ctl::members(settings)?, &plan)?;
+    let fragment = replacement::cloud_config(&ctl::members(settings)?, &plan, &settings.pace)?;
     print!("{fragment}");
     Ok(())
 }

@@ -96,18 +96,24 @@ fn find<'a>(members: &'a [Member], wanted: &str) -> anyhow::Result<&'a Member> {
     Ok(first)
 }
 
-/// Returns what the new machine starts with, once `members` has its new member, which has no name yet.
-pub fn cloud_config(members: &[Member], plan: &Plan) -> anyhow::Result<String> {
+/// Returns what the new machine starts with, once `members` has its new member, which has no name yet. `pace` are
+/// options that have to be the same on all members.
+pub fn cloud_config(
+    members: &[Member],
+    plan: &Plan,
+    pace: &[(&'static str, String)],
+) -> anyhow::Result<String> {
     let mut rows = Vec::new();
     for member in members {
         let is_new = member.peer_urls == plan.peer_urls;
         let name = if is_new { plan.name.clone() } else { member.shown() };
         rows.extend(member.peer_urls.iter().map(|url| format!("{name}={url}")));
     }
-    let mut text = "#cloud-config\ncoreos:\n  etcd:\n".to_owned();
+    let mut text = "#cloud-config\ncoreos:\n  etcd2:\n".to_owned();
     let mut line = |key: &str, value: &str| -> anyhow::Result<()> {
         // etcd listens at addresses, not at names, and whose they are the new machine knows.
-        let comment = if key.starts_with("listen") && !value.split(',').all(is_address) { "# " } else { "" };
+        let is_named = value.split(',').any(|url| address(url).is_none());
+        let comment = if key.starts_with("listen") && is_named { "# " } else { "" };
         // A text of JSON is one of YAML, whatever is in it.
         writeln!(text, "    {comment}{key}: {}", serde_json::to_string(value)?)
             .context("writing the fragment")
@@ -119,24 +125,42 @@ pub fn cloud_config(members: &[Member], plan: &Plan) -> anyhow::Result<String> {
     line("initial_advertise_peer_urls", &peers)?;
     line("listen_peer_urls", &peers)?;
     if !plan.client_urls.is_empty() {
-        let clients = plan.client_urls.join(",");
-        line("advertise_client_urls", &clients)?;
-        line("listen_client_urls", &clients)?;
+        line("advertise_client_urls", &plan.client_urls.join(","))?;
+        line("listen_client_urls", &listened(&plan.client_urls).join(","))?;
+    }
+    for (key, value) in pace {
+        line(key, value)?;
     }
     text.push_str("  units:\n    - name: etcd.service\n      command: start\n");
     Ok(text)
 }
 
-/// Whether the host of a URL is an address.
-fn is_address(url: &str) -> bool {
+/// Returns where a member listens that clients ask at `urls`: on the loopback too, for programs of its own machine.
+fn listened(urls: &[String]) -> Vec<String> {
+    let is_local = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+    let mut listened = urls.to_vec();
+    if !urls.iter().filter_map(|url| address(url)).any(is_local) {
+        let parts = urls.first().and_then(|url| Some((url.split_once("://")?.0, url.rsplit_once(':')?.1)));
+        listened.extend(parts.map(|(scheme, port)| format!("{scheme}://127.0.0.1:{port}")));
+    }
+    listened
+}
+
+/// Returns the host of a URL if it is an address.
+fn address(url: &str) -> Option<IpAddr> {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    // A name is none.
+    host.trim_matches(['[', ']']).parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::cloud_config::metadata::Addresses;
+    use ::cloud_config::read::validate;
+    use ::cloud_config::substitute::Unknown;
+    use ::cloud_config::{UserData, read};
     use expect_test::{Expect, expect};
 
     fn member(id: u64, name: &str) -> Member {
@@ -265,19 +289,20 @@ mod tests {
         expect![[r##"
             #cloud-config
             coreos:
-              etcd:
+              etcd2:
                 name: "b"
                 initial_cluster: "a=http://10.0.0.1:2380,b=http://10.0.0.2:2380,c=http://10.0.0.3:2380"
                 initial_cluster_state: "existing"
                 initial_advertise_peer_urls: "http://10.0.0.2:2380"
                 listen_peer_urls: "http://10.0.0.2:2380"
                 advertise_client_urls: "http://10.0.0.2:2379"
-                listen_client_urls: "http://10.0.0.2:2379"
+                listen_client_urls: "http://10.0.0.2:2379,http://127.0.0.1:2379"
+                heartbeat_interval: "500"
               units:
                 - name: etcd.service
                   command: start
         "##]]
-        .assert_eq(&cloud_config(&after, &plan).unwrap());
+        .assert_eq(&cloud_config(&after, &plan, &[("heartbeat_interval", "500".to_owned())]).unwrap());
     }
 
     #[test]
@@ -285,8 +310,48 @@ mod tests {
         let (three, wish) = (members(&["a", "b", "c"]), wish("b"));
         let wish = Wish { peer_url: Some("https://b.example:2380".to_owned()), ..wish };
         let plan = plan(&three, &urls(&[1, 3]), &wish).unwrap();
-        let fragment = cloud_config(&three, &plan).unwrap();
+        let fragment = cloud_config(&three, &plan, &[]).unwrap();
         assert!(fragment.contains("    # listen_peer_urls: \"https://b.example:2380\"\n"), "{fragment}");
-        assert!(is_address("http://[fd00::1]:2380") && is_address("http://10.0.0.1:2380"));
+        assert_eq!(validate(fragment.as_bytes()), []);
+        assert!(address("http://[fd00::1]:2380").is_some() && address("http://10.0.0.1:2380").is_some());
+    }
+
+    #[test]
+    fn who_listens_on_the_loopback_or_everywhere_needs_no_second_address() {
+        for (url, expected) in [
+            ("http://127.0.0.1:4001", "http://127.0.0.1:4001"),
+            ("http://0.0.0.0:2379", "http://0.0.0.0:2379"),
+            ("https://[fd00::1]:2379", "https://[fd00::1]:2379,https://127.0.0.1:2379"),
+        ] {
+            assert_eq!(listened(&[url.to_owned()]).join(","), expected);
+        }
+    }
+
+    #[test]
+    fn the_fragment_is_a_cloud_config_that_tells_etcd_all_of_it_and_starts_it() {
+        let three = members(&["a", "b", "c"]);
+        let plan = plan(&three, &urls(&[1, 3]), &wish("b")).unwrap();
+        let pace = [("heartbeat_interval", "500".to_owned()), ("election_timeout", "5000".to_owned())];
+        let fragment = cloud_config(&three, &plan, &pace).unwrap();
+        assert_eq!(validate(fragment.as_bytes()), [], "{fragment}");
+        let (data, _) = read(fragment.as_bytes(), &Addresses::default(), Unknown::Refuse);
+        let Some(UserData::Config(config)) = data else { panic!("{data:?}") };
+        let told: Vec<_> = config.etcd.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(
+            told,
+            [
+                "ADVERTISE_CLIENT_URLS=http://10.0.0.2:2379",
+                "ELECTION_TIMEOUT=5000",
+                "HEARTBEAT_INTERVAL=500",
+                "INITIAL_ADVERTISE_PEER_URLS=http://10.0.0.2:2380",
+                "INITIAL_CLUSTER=a=http://10.0.0.1:2380,b=http://10.0.0.2:2380,c=http://10.0.0.3:2380",
+                "INITIAL_CLUSTER_STATE=existing",
+                "LISTEN_CLIENT_URLS=http://10.0.0.2:2379,http://127.0.0.1:2379",
+                "LISTEN_PEER_URLS=http://10.0.0.2:2380",
+                "NAME=b",
+            ]
+        );
+        let units: Vec<_> = config.units.iter().map(|unit| (unit.name.as_str(), unit.command)).collect();
+        assert_eq!(units, [("etcd.service", Some("start"))]);
     }
 }

@@ -43,6 +43,8 @@ pub struct Settings {
     pub quota: u64,
     /// Environment of `etcdctl` for TLS.
     pub tls: Vec<(&'static str, String)>,
+    /// Options of a cloud-config that have to be the same on all members.
+    pub pace: Vec<(&'static str, String)>,
 }
 
 /// What is known of a member that does not run.
@@ -121,6 +123,9 @@ fn settings(environment: &str, given: Given) -> Settings {
             add("ETCDCTL_KEY", "ETCD_KEY_FILE");
         }
     }
+    let pace =
+        [("heartbeat_interval", "ETCD_HEARTBEAT_INTERVAL"), ("election_timeout", "ETCD_ELECTION_TIMEOUT")];
+    let pace = pace.into_iter().filter_map(|(key, name)| Some((key, value(name)?.to_owned())));
     Settings {
         endpoint,
         data_dir: given.data_dir.unwrap_or_else(|| value("ETCD_DATA_DIR").unwrap_or(DEFAULT_DATA_DIR).into()),
@@ -130,6 +135,7 @@ fn settings(environment: &str, given: Given) -> Settings {
             .filter(|quota| *quota != 0)
             .unwrap_or(DEFAULT_QUOTA),
         tls,
+        pace: pace.collect(),
     }
 }
 
@@ -228,6 +234,12 @@ mod tests {
         tree.file("/etc/default/etcd", "ETCD_WAL_DIR=/log\n");
         let err = found(None).unwrap_err().to_string();
         assert!(err.starts_with("etcd's log is in /log"), "{err}");
+    }
+
+    #[test]
+    fn the_pace_is_told_if_it_is_set() {
+        assert_eq!(of(&[]).pace, []);
+        assert_eq!(of(&["ETCD_ELECTION_TIMEOUT=5000"]).pace, [("election_timeout", "5000".to_owned())]);
     }
 
     #[test]
