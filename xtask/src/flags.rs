@@ -111,6 +111,12 @@ pub struct Run {
     /// Add a word to the kernel command line (may be given several times)
     #[arg(long, value_name = "WORD")]
     pub append: Vec<String>,
+    /// Configure the machine by this file, which is checked before; with --keep it is handed in anew at each run
+    #[arg(long, value_name = "FILE")]
+    pub cloud_config: Option<PathBuf>,
+    /// Metadata beside it: a JSON object with any of hostname, public_keys, private_ipv4 and its kin
+    #[arg(long, value_name = "FILE", requires = "cloud_config")]
+    pub metadata: Option<PathBuf>,
     /// Keep the disk, and use it again the next time
     #[arg(long)]
     pub keep: bool,

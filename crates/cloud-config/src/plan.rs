@@ -55,14 +55,16 @@ pub enum Stale {
     Remove,
     /// It stays, because this is not the whole configuration.
     Keep,
+    /// It stays as it is, because the user data is not known: what it made is not changed for what the base says.
+    Untouched,
 }
 
 impl Plan {
-    /// Leaves of the plan what a run is to do.
+    /// Leaves of the plan what a run is to do; `made` is what earlier configurations made.
     ///
     /// What is left for the time after the network is asked for, when it is imports or `is_later` says so: the
     /// unit that does it waits for the network, so it is started only where it is needed.
-    pub fn narrow(&mut self, part: Part, stale: Stale, is_later: bool) {
+    pub fn narrow(&mut self, part: Part, stale: Stale, made: &BTreeSet<String>, is_later: bool) {
         let has_imports = self.actions.iter().any(|action| matches!(action, Action::Import(_)));
         self.actions.retain(|action| {
             let is_import = matches!(action, Action::Import(_));
@@ -72,7 +74,12 @@ impl Plan {
                 Part::BeforeNetwork => !is_import,
                 Part::Imports => is_import,
             };
-            is_in_part && !(is_removal && stale == Stale::Keep)
+            let is_spared = match stale {
+                Stale::Remove => false,
+                Stale::Keep => is_removal,
+                Stale::Untouched => is_removal || action.changes(made),
+            };
+            is_in_part && !is_spared
         });
         if part == Part::BeforeNetwork && (has_imports || is_later) {
             self.push(Command::new(["systemctl", "--no-block", "start", NETWORK_UNIT]));
@@ -253,7 +260,7 @@ mod tests {
         let shown = |part, stale| {
             let yaml = "hostname: a\nusers: [{name: core, coreos-ssh-import-github: x}]\n";
             let mut plan = planned(yaml, &Metadata::default(), &facts);
-            plan.narrow(part, stale, false);
+            plan.narrow(part, stale, &facts.made, false);
             let words = |action: &Action| action.to_string().split(' ').next().map(str::to_owned);
             plan.actions.iter().filter_map(words).collect::<Vec<_>>()
         };
@@ -271,7 +278,7 @@ mod tests {
     fn the_stage_after_the_network_is_started_only_where_it_is_needed() {
         let last = |yaml: &str, is_later| {
             let mut plan = planned(yaml, &Metadata::default(), &Facts::default());
-            plan.narrow(Part::BeforeNetwork, Stale::Keep, is_later);
+            plan.narrow(Part::BeforeNetwork, Stale::Keep, &BTreeSet::new(), is_later);
             plan.actions.last().map(ToString::to_string)
         };
         let start = Some("run systemctl --no-block start slipway-cloudinit.service".to_owned());

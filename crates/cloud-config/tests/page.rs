@@ -49,16 +49,16 @@ fn every_key_is_described_and_every_described_key_is_one() {
 #[test]
 fn the_pages_examples_are_right() {
     let operating = include_str!("../../../docs/operating/cloud-config.md");
-    let mut n_examples = 0;
     for text in [PAGE, operating] {
+        let mut n_examples = 0;
         for example in
             text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default())
         {
             assert_eq!(validate(example.as_bytes()), [], "{example}");
             n_examples += 1;
         }
+        assert!(n_examples > 0);
     }
-    assert!(n_examples > 2);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! | `writes.log` | the writes of a recorded machine |
 //! | `base.json` | the image behind a copy-on-write disk |
 //! | `id`, `id.pub`, `passwd` | key pair of this machine, and a name for the caller's user number |
+//! | `fw_cfg` | the entries of the firmware configuration, a file each, of the last run |
 //! | `console.log`, `console.sock`, `qmp.sock`, `qemu.log` | of the last run |
 
 use std::fs::{File, TryLockError};

@@ -6,6 +6,7 @@
 pub mod accel;
 pub mod console;
 pub mod disk;
+mod fw_cfg;
 pub mod home;
 pub mod machine;
 pub mod qmp;

@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::accel::Accel;
+use crate::fw_cfg;
 
 /// The machine's folder, as QEMU sees it.
 pub const DIR: &str = "/vm";
@@ -115,7 +116,8 @@ pub struct Machine {
     pub serial: Serial,
     /// The watchdog device.
     pub watchdog: Watchdog,
-    /// systemd credentials (systemd.system-credentials(7)), by name.
+    /// systemd credentials (systemd.system-credentials(7)), by name. Each is an argument of QEMU, in base64; what may
+    /// be larger than 96 KiB or secret goes into `fw_cfg`.
     pub credentials: BTreeMap<String, Vec<u8>>,
     /// Added to the kernel command line by systemd-stub(7).
     pub cmdline_extra: Vec<String>,
@@ -123,8 +125,8 @@ pub struct Machine {
     pub drives: Vec<String>,
     /// A kernel that is started without firmware of UEFI and without a boot loader.
     pub direct: Option<Direct>,
-    /// Firmware configuration entries below `opt/`, by name.
-    pub fw_cfg: BTreeMap<String, String>,
+    /// Firmware configuration entries below `opt/`, by name: any bytes.
+    pub fw_cfg: BTreeMap<String, Vec<u8>>,
     /// Address of the network card that leads to the host and, through it, outside.
     pub user_mac: Mac,
     /// Ports of the host that lead to the guest.
@@ -223,9 +225,7 @@ impl Machine {
         for text in self.smbios_strings() {
             add("-smbios", format!("type=11,value={}", escape(&text)));
         }
-        for (name, value) in &self.fw_cfg {
-            add("-fw_cfg", format!("name=opt/{},string={}", escape(name), escape(value)));
-        }
+        fw_cfg::arguments(&self.fw_cfg).for_each(|argument| add("-fw_cfg", argument));
         argv.extend(["-nodefaults", "-no-user-config", "-S"].map(str::to_owned));
         argv
     }
@@ -301,7 +301,7 @@ fn recorded(format: &str) -> String {
 }
 
 /// QEMU's option parser takes a doubled comma for one.
-fn escape(value: &str) -> String {
+pub(crate) fn escape(value: &str) -> String {
     value.replace(',', ",,")
 }
 
@@ -381,7 +381,7 @@ mod tests {
         machine.credentials.insert("ssh.authorized_keys.core".into(), b"ssh-ed25519 A".to_vec());
         machine.cmdline_extra = vec!["a=1,2".into(), "b".into()];
         machine.drives.push("a,b".into());
-        machine.fw_cfg.insert("org.example/x".into(), "y".into());
+        machine.fw_cfg.insert("org.example/x".into(), b"y".to_vec());
         machine.forwards.push(Forward { host_port: 8080, guest_port: 80 });
         machine.private_mac = Some(Mac([0x52, 0x54, 0, 0xaa, 0, 1]));
         machine.exit_on_reboot = true;
@@ -416,7 +416,7 @@ mod tests {
             -action watchdog=reset,reboot=shutdown
             -smbios type=11,value=io.systemd.credential.binary:ssh.authorized_keys.core=c3NoLWVkMjU1MTkgQQ==
             -smbios type=11,value=io.systemd.stub.kernel-cmdline-extra=a=1,,2 b
-            -fw_cfg name=opt/org.example/x,string=y
+            -fw_cfg name=opt/org.example/x,file=/vm/fw_cfg/0
             -nodefaults
             -no-user-config
             -S"#]],

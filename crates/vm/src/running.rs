@@ -6,6 +6,7 @@ use std::process::{Child, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::console::{self, Console};
+use crate::fw_cfg;
 use crate::home::{self, Home, State};
 use crate::machine::{DIR, Machine, NET_DIR, Serial, WRITES_LOG};
 use crate::qmp::{self, Qmp};
@@ -110,6 +111,7 @@ impl Vm {
         if machine.record_writes {
             File::create(dir.join(WRITES_LOG)).map_err(io("making the log of writes"))?;
         }
+        fw_cfg::write(dir, &machine.fw_cfg).map_err(io("writing the firmware configuration"))?;
         let stderr = File::create(dir.join("qemu.log")).map_err(io("making QEMU's log"))?;
 
         let mut sandbox = home.sandbox().clone().bind_at(dir, DIR);

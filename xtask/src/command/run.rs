@@ -1,5 +1,7 @@
 //! `cargo xtask run`: boots the newest image on a copy-on-write overlay of it.
 
+pub mod handed_in;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +23,10 @@ const NAMES: (&str, &str) = ("default", "kept");
 
 /// Boots an image and returns when the machine has ended.
 pub fn run(ctx: &Ctx, args: &flags::Run) -> anyhow::Result<()> {
+    let entries = match &args.cloud_config {
+        Some(file) => handed_in::entries(ctx, file, args.metadata.as_deref())?,
+        None => handed_in::Entries::new(),
+    };
     let image = image(ctx, args.image.as_deref())?;
     let sandbox = Sandbox::new(tools(ctx, &args.inputs)?);
     sandbox.probe()?;
@@ -32,6 +38,7 @@ pub fn run(ctx: &Ctx, args: &flags::Run) -> anyhow::Result<()> {
     machine.cpus = args.cpus;
     machine.memory_mib = args.memory;
     machine.cmdline_extra.clone_from(&args.append);
+    machine.fw_cfg = entries;
     machine.serial = if args.headless { Serial::Log } else { Serial::Terminal };
     ctx.log.line(&format!("booting {}", image.display()));
     if !args.headless {

@@ -107,7 +107,7 @@ pub fn perform(run: &Run<'_>, wanted: &Wanted) -> anyhow::Result<Exit> {
     let Wanted { config, script, .. } = wanted;
     let facts = facts::read(tree, config).context("looking at the machine")?;
     let mut plan = plan(Inputs { config, script: script.as_deref(), metadata, facts: &facts, key_set });
-    plan.narrow(run.part, run.stale, run.is_later);
+    plan.narrow(run.part, run.stale, &facts.made, run.is_later);
     plan.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let keys = Importer::new(tree.root(), run.settings.imports);
     let machine: &mut dyn Machine = if tree.is_host() {

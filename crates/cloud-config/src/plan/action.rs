@@ -1,9 +1,12 @@
 //! What a plan consists of. Shown without the content of files, passwords and keys.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::{Content, Owner, Secret};
 use crate::names::is_below;
+
+use super::METADATA_SET;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +94,8 @@ pub struct Command {
     pub stdin: Option<Secret>,
     /// When to run it.
     pub when: When,
+    /// The file that says the same at the next start.
+    pub about: Option<&'static str>,
 }
 
 /// When to run a program.
@@ -127,7 +132,7 @@ impl Command {
     /// Returns a program that runs each time.
     pub fn new<const N: usize>(argv: [&str; N]) -> Self {
         let argv = argv.iter().map(|&word| word.to_owned()).collect();
-        Self { argv, stdin: None, when: When::Always }
+        Self { argv, stdin: None, when: When::Always, about: None }
     }
 
     /// Returns the program for when something changed.
@@ -168,6 +173,17 @@ impl Action {
             Self::Remove(path) | Self::Unmask(path) => Some(path),
             action => action.file_path(),
         }
+    }
+
+    /// Tells whether this would make something else of what is `made`. What is below `/run` is gone with each start,
+    /// and the keys of the metadata are those of now, whatever the user data is.
+    pub fn changes(&self, made: &BTreeSet<String>) -> bool {
+        let of_metadata = matches!(self, Self::Keys(set) if set.set == METADATA_SET);
+        let path = match self {
+            Self::Run(command) => command.about.map(str::to_owned),
+            action => action.owned(),
+        };
+        !of_metadata && path.is_some_and(|path| made.contains(&path) && !is_below(&path, "/run"))
     }
 
     /// Returns the path that is the configuration's own.

@@ -27,7 +27,7 @@ pub(super) fn name(inputs: Inputs<'_>, plan: &mut Plan) {
     let Some(name) = wanted(inputs) else { return };
     plan.push(File::new(HOSTNAME, format!("{name}\n")));
     // Not hostnamectl: before the network there is no message bus yet.
-    let command = Command::new(["hostname", name]);
+    let command = Command { about: Some(HOSTNAME), ..Command::new(["hostname", name]) };
     // The file may be right already and the running name not.
     let is_other = inputs.facts.hostname.as_deref().is_some_and(|now| now != name);
     plan.push(if is_other { command } else { command.if_changed(Scope::Path(HOSTNAME)) });

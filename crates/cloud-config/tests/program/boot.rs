@@ -90,6 +90,11 @@ fn base_and_user_data_are_one_run_and_no_stage_takes_the_others_files_away() {
     assert_eq!(machine.text("/etc/hostname"), "top\n");
     for stage in ["local", "network"] {
         booted(&machine, stage);
+        assert_eq!(
+            machine.text("/etc/hostname"),
+            "top\n",
+            "{stage}: it changes back and forth with each start"
+        );
         assert_eq!([machine.text("/etc/base"), machine.text("/etc/top")], ["1", "1"], "{stage}");
     }
     // What the base no longer lists goes when the whole is known.
@@ -121,6 +126,29 @@ fn a_local_source_is_applied_before_the_network_and_its_keys_are_fetched_after()
         format!("done: import keys of core: set github-x from {}\n", server.url("/users/x/keys"))
     );
     assert_eq!(machine.text(KEYS), format!("{}\n{}\n", key('A'), key('B')));
+}
+
+#[test]
+fn a_base_takes_no_keys_away_while_the_source_of_the_others_is_in_trouble() {
+    let server = Server::start(move |_, before| match before {
+        0 => Answer::ok(format!("#cloud-config\nssh_authorized_keys: [\"{}\"]\n", key('B'))),
+        _ => Answer::status(404),
+    });
+    let machine = machine(&format!("cloud-config-url={}", server.url("/")));
+    machine.file(OEM, &format!("#cloud-config\nssh_authorized_keys: [\"{}\"]\n", key('A')));
+    let both = format!("{}\n{}\n", key('A'), key('B'));
+    booted(&machine, "local");
+    assert_eq!(
+        machine.text(KEYS),
+        format!("{}\n", key('A')),
+        "until the source answers the base is all there is"
+    );
+    booted(&machine, "network");
+    assert_eq!(machine.text(KEYS), both);
+    booted(&machine, "local");
+    assert_eq!(machine.text(KEYS), both);
+    assert_eq!(boot(&machine, "network").code, 1);
+    assert_eq!(machine.text(KEYS), both);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub fn becomes_what_it_says(lab: &Lab) -> anyhow::Result<()> {
     Disk::open(guest.home())?.write_oem("cloud-config.yml", way::base(&front).as_bytes())?;
     guest.hand_in_no_key();
     guest.configure(|machine| {
-        machine.fw_cfg.insert("slipway/cloud-config".to_owned(), TALK.to_owned());
+        machine.fw_cfg.insert("slipway/cloud-config".to_owned(), TALK.into());
     });
     guest.boot().with_context(|| seen(&front))?;
     lab.say("core logged in with the key that GitHub has");

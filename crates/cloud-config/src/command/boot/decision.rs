@@ -57,11 +57,11 @@ pub fn decide(situation: Situation) -> Decision {
     };
     // Only the whole configuration can say what is no longer in it.
     let stale = match (came, base) {
-        (_, Some(Verdict::Wrong | Verdict::Foreign)) => Stale::Keep,
+        (Came::Given(Verdict::Right), Some(Verdict::Wrong | Verdict::Foreign)) => Stale::Keep,
         (Came::Given(Verdict::Right), _) => Stale::Remove,
         // A source that is gone takes nothing with it, or an unplugged drive would lock everybody out.
         (Came::None, Some(Verdict::Right)) if !had_source => Stale::Remove,
-        (Came::None | Came::Later | Came::Fails | Came::Given(_), _) => Stale::Keep,
+        (Came::None | Came::Later | Came::Fails | Came::Given(_), _) => Stale::Untouched,
     };
     // Before the network a base may lack the addresses that come with it.
     let base_fails = base == Some(Verdict::Wrong) && came != Came::Later;
@@ -96,19 +96,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_configuration_takes_anything_away() {
+    fn only_the_whole_configuration_takes_anything_away_and_without_user_data_what_it_made_is_not_changed() {
         let stale = |came, base, had_source| decide(Situation { came, base, had_source, ..BLANK }).stale;
         for base in [None, Some(Verdict::Right)] {
             assert_eq!(stale(GIVEN, base, true), Stale::Remove);
             for came in [Came::Later, Came::Fails, Came::Given(Verdict::Wrong), Came::Given(Verdict::Foreign)]
             {
-                assert_eq!(stale(came, base, false), Stale::Keep, "{came:?}");
+                assert_eq!(stale(came, base, false), Stale::Untouched, "{came:?}");
             }
         }
         assert_eq!(stale(GIVEN, Some(Verdict::Wrong), false), Stale::Keep);
         let alone = |had_source| stale(Came::None, Some(Verdict::Right), had_source);
-        assert_eq!((alone(false), alone(true)), (Stale::Remove, Stale::Keep));
-        assert_eq!(stale(Came::None, None, false), Stale::Keep);
+        assert_eq!((alone(false), alone(true)), (Stale::Remove, Stale::Untouched));
+        assert_eq!(stale(Came::None, None, false), Stale::Untouched);
+        assert_eq!(stale(Came::Later, Some(Verdict::Wrong), false), Stale::Untouched);
     }
 
     #[test]
