@@ -24,6 +24,7 @@ mod smbios;
 pub use file::read_file;
 pub use poll::{first, once};
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::time::Instant;
 
@@ -119,26 +120,33 @@ pub fn find_settled(host: &Host) -> (Option<Found>, Vec<String>) {
 pub struct Asker {
     /// The machine.
     pub host: Host,
-    getter: Getter,
+    /// Made when it is first needed: what is local must be had also where the trusted authorities cannot be read.
+    getter: OnceCell<Getter>,
     end: Instant,
 }
 
 impl Asker {
     /// Asks for the machine at `root`.
-    pub fn new(root: &Path, end: Instant) -> anyhow::Result<Self> {
-        let host = Host::new(root.to_owned());
-        let getter = Getter::new(&host, NAME, Limits::default())?;
-        Ok(Self { host, getter, end })
+    pub fn new(root: &Path, end: Instant) -> Self {
+        Self { host: Host::new(root.to_owned()), getter: OnceCell::new(), end }
+    }
+
+    fn getter(&self) -> anyhow::Result<&Getter> {
+        if let Some(getter) = self.getter.get() {
+            return Ok(getter);
+        }
+        let made = Getter::new(&self.host, NAME, Limits::default())?;
+        Ok(self.getter.get_or_init(|| made))
     }
 
     /// Fetches a document.
     fn get(&self, url: &str, headers: &[(&str, &str)]) -> anyhow::Result<Vec<u8>> {
-        Ok(self.getter.get(&Url::parse(url)?, headers, self.end)?)
+        Ok(self.getter()?.get(&Url::parse(url)?, headers, self.end)?)
     }
 
     /// Fetches a document; one that is not there is none.
     fn get_any(&self, url: &str, headers: &[(&str, &str)]) -> anyhow::Result<Option<Vec<u8>>> {
-        match self.getter.get(&Url::parse(url)?, headers, self.end) {
+        match self.getter()?.get(&Url::parse(url)?, headers, self.end) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Error::Missing { .. }) => Ok(None),
             Err(err) => Err(err.into()),
@@ -153,8 +161,8 @@ impl Asker {
     }
 
     /// Asks any question.
-    fn ask(&self, ask: &Ask<'_>) -> Result<Vec<u8>, Error> {
-        self.getter.ask(ask, self.end)
+    fn ask(&self, ask: &Ask<'_>) -> anyhow::Result<Result<Vec<u8>, Error>> {
+        Ok(self.getter()?.ask(ask, self.end))
     }
 }
 
@@ -179,7 +187,7 @@ mod testing {
     /// Asks a server of the test for a machine without files.
     pub fn asker() -> Asker {
         let dir = tempfile::tempdir().unwrap();
-        Asker::new(dir.path(), Instant::now() + Duration::from_secs(5)).unwrap()
+        Asker::new(dir.path(), Instant::now() + Duration::from_secs(5))
     }
 
     /// A public key.

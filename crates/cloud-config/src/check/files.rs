@@ -10,6 +10,8 @@ use super::fields::Fields;
 
 /// Mode of a file that says nothing of it.
 const MODE: u32 = 0o644;
+/// What the text of a private key has.
+const PRIVATE_KEY: &[u8] = b"PRIVATE KEY";
 /// What others may do.
 const OTHERS: u32 = 0o007;
 
@@ -32,7 +34,10 @@ fn file(fields: Fields<'_>, budget: &mut usize, findings: &mut Vec<Finding>) -> 
         .map_err(|why| Finding::error(fields.at("content"), why));
     let owner = owner(fields);
     let mode = fields.text("permissions").and_then(schema::mode);
-    let is_secret = [".key", ".pem"].iter().any(|end| written.ends_with(end));
+    // Certificates, which everybody may read, are in such files too.
+    let has_key =
+        content.as_ref().is_ok_and(|bytes| bytes.windows(PRIVATE_KEY.len()).any(|part| part == PRIVATE_KEY));
+    let is_secret = written.ends_with(".key") || written.ends_with(".pem") && has_key;
     if is_secret && mode.unwrap_or(MODE) & OTHERS != 0 {
         let message = "everybody may read this key; give it `permissions: \"0600\"`";
         findings.push(Finding::info(fields.at("path"), message));
@@ -94,6 +99,11 @@ mod tests {
     #[test]
     fn a_key_that_everybody_may_read_is_told() {
         check_says("write_files: [{path: /a.key}]\n", &["1:22: info: everybody may read this key"]);
-        config("write_files: [{path: /a.pem, permissions: \"0640\"}]\n");
+        check_says(
+            "write_files: [{path: /a.pem, content: '-----BEGIN PRIVATE KEY-----'}]\n",
+            &["1:22: info: everybody may read this key"],
+        );
+        config("write_files: [{path: /a.key, permissions: \"0640\"}]\n");
+        config("write_files: [{path: /a.pem, content: '-----BEGIN CERTIFICATE-----'}]\n");
     }
 }

@@ -50,7 +50,7 @@ fn token(asker: &Asker, at: &str) -> anyhow::Result<Option<String>> {
     let url = Url::parse(&below(at, "latest/api/token"))?;
     let headers = [("X-aws-ec2-metadata-token-ttl-seconds", TOKEN_SECONDS)];
     let ask = Ask { method: "PUT".parse()?, private: &headers, ..Ask::get(&url) };
-    match asker.ask(&ask) {
+    match asker.ask(&ask)? {
         Ok(bytes) => Ok(Some(String::from_utf8(bytes)?.trim().to_owned())),
         Err(Error::Missing { .. } | Error::Answer { field: "status", .. }) => Ok(None),
         Err(err) => Err(err.into()),

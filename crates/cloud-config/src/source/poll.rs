@@ -43,7 +43,7 @@ pub fn first(found: &[Found], root: &Path, end: Instant) -> Result<(Found, Given
 
 /// Asks a source once.
 pub fn once(found: &Found, root: &Path, end: Instant) -> anyhow::Result<Given> {
-    (found.source.read)(&Asker::new(root, end)?, &found.at)
+    (found.source.read)(&Asker::new(root, end), &found.at)
 }
 
 fn keep_asking(found: &Found, root: &Path, end: Instant) -> anyhow::Result<Given> {

@@ -152,6 +152,15 @@ fn a_base_takes_no_keys_away_while_the_source_of_the_others_is_in_trouble() {
 }
 
 #[test]
+fn a_local_source_is_read_where_the_trusted_authorities_cannot_be() {
+    let machine = machine("");
+    machine.file("/etc/slipway/ca.d/a.pem", "no certificate");
+    machine.file(&format!("{SEED}/user-data"), "#cloud-config\nhostname: a\n");
+    booted(&machine, "local");
+    assert_eq!(machine.text("/etc/hostname"), "a\n");
+}
+
+#[test]
 fn wrong_user_data_changes_nothing_but_the_keys_of_the_metadata() {
     let machine = machine("");
     let user_data = format!("#cloud-config\nssh_authorized_keys: [\"{}\"]\nhostname: a\n", key('A'));
