@@ -106,7 +106,7 @@ pub fn find_settled(host: &Host) -> (Option<Found>, Vec<String>) {
     let first = find(host);
     let is_local = first.0.as_ref().is_some_and(|found| found.source.reach == Reach::Local);
     // If that cannot be known, the look that counts says so.
-    if is_local || !drive::count(host).unwrap_or(false) {
+    if is_local || !drive::count(host).unwrap_or(false) || !drive::may_come(host) {
         return first;
     }
     let late = drive::settle(host);

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use agent_support::host::Host;
+use agent_support::topology;
 use anyhow::{Context as _, bail, ensure};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
@@ -15,6 +16,13 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 const PRIVATE: &str = "/run/slipway/cloudinit-drive";
 /// Where a drive is mounted for the moment.
 const MOUNT: &str = "/run/slipway/cloudinit-drive/mount";
+/// Where the kernel shows disks and their partitions, and what is on SCSI and ATA.
+const DISKS: &str = "/sys/class/block";
+const SCSI: &str = "/sys/bus/scsi/devices";
+/// Type of a CD or DVD drive on SCSI.
+const SCSI_DISC: &str = "5";
+/// How names of disks begin that the kernel makes up.
+const VIRTUAL: [&str; 6] = ["dm-", "loop", "md", "nbd", "ram", "zram"];
 /// Longest time for devices to appear.
 const SETTLE_SECONDS: u32 = 30;
 /// File systems of such drives.
@@ -36,6 +44,44 @@ pub(super) fn count(host: &Host) -> anyhow::Result<bool> {
         Some(value) => Ok(value == "1"),
         None => is_virtual(host),
     }
+}
+
+/// Tells whether a drive's label may become known yet: whether the machine has anything but the disk that it runs
+/// from. Who has no drive does not wait for one; the kernel knows the disks and the places of discs since the initrd.
+pub(super) fn may_come(host: &Host) -> bool {
+    let others = topology::usr_disk(host).and_then(|own| has_others(host, &own.name));
+    // Waiting is the safe side.
+    others.unwrap_or(true)
+}
+
+fn has_others(host: &Host, own: &str) -> anyhow::Result<bool> {
+    let is_drive = |name: &str| {
+        let is_virtual = VIRTUAL.iter().any(|start| name.starts_with(start));
+        let is_partition = host.path(&format!("{DISKS}/{name}/partition")).exists();
+        name != own && !is_virtual && !is_partition
+    };
+    if names(host, DISKS)?.iter().any(|name| is_drive(name)) {
+        return Ok(true);
+    }
+    // The driver of discs comes later than they.
+    for name in names(host, SCSI)? {
+        let kind = host.read(&format!("{SCSI}/{name}/type"))?;
+        if kind.is_some_and(|kind| kind.trim() == SCSI_DISC) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns what is in a folder; without the folder that is nothing.
+fn names(host: &Host, folder: &str) -> anyhow::Result<Vec<String>> {
+    let path = host.path(folder);
+    let listing = match fs::read_dir(&path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing.with_context(|| format!("listing {}", path.display()))?,
+    };
+    let names = listing.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    names.collect::<io::Result<_>>().with_context(|| format!("listing {}", path.display()))
 }
 
 /// Waits until every device that is there is known by its label, for a bounded time.
@@ -123,6 +169,22 @@ mod tests {
         tree.file("/proc/cmdline", "coreos.configdrive=0\n");
         assert_eq!(found(), None);
         assert_eq!(find(&tree.host, ["C", "D"]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_drive_is_waited_for_where_the_kernel_knows_more_than_the_machines_own_disk() {
+        let tree = Tree::new();
+        assert!(may_come(&tree.host), "it is not known which disk is the own one");
+        tree.file("/sys/class/block/vda/size", "1").file("/sys/class/block/vda1/partition", "1");
+        tree.file("/sys/class/block/dm-0/size", "1").file("/sys/class/block/loop0/size", "0");
+        tree.file("/sys/bus/scsi/devices/0:0:0:0/type", "0\n");
+        assert!(!has_others(&tree.host, "vda").unwrap());
+        assert!(has_others(&tree.host, "sda").unwrap());
+        tree.file("/sys/bus/scsi/devices/1:0:0:0/type", "5\n");
+        assert!(has_others(&tree.host, "vda").unwrap(), "a CD drive");
+        let tree = Tree::new();
+        tree.file("/sys/class/block/vdb/size", "1");
+        assert!(has_others(&tree.host, "vda").unwrap());
     }
 
     #[test]
