@@ -154,6 +154,17 @@ impl Guest {
         Ok(out.stdout)
     }
 
+    /// Waits until nothing is starting any more; nothing of it may have failed.
+    pub fn settled_running(&self) -> anyhow::Result<()> {
+        let state = self.settled()?;
+        anyhow::ensure!(
+            state == "running",
+            "the system is {state}: {}",
+            self.sh("systemctl --failed --no-legend --plain")?
+        );
+        Ok(())
+    }
+
     /// Runs a shell command line as `core`; it has to succeed. Returns its trimmed output.
     pub fn sh(&self, line: &str) -> anyhow::Result<String> {
         let out = self.run(line, COMMAND)?;

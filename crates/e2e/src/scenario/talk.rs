@@ -62,12 +62,7 @@ pub fn becomes_what_it_says(lab: &Lab) -> anyhow::Result<()> {
         Ok(())
     })?;
     lab.check("the start ends and nothing of it failed", || {
-        let state = guest.settled()?;
-        ensure!(
-            state == "running",
-            "the system is {state}: {}",
-            guest.sh("systemctl --failed --no-legend --plain")?
-        );
+        guest.settled_running()?;
         status::nothing_failed(&guest)
     })?;
     lab.check("etcd is active and well, and not enabled", || {

@@ -87,7 +87,9 @@ pub fn stopped(host: &Host, given: Given, peer_url: Option<String>) -> anyhow::R
         (Some(url), _) => url,
         (None, Some(url)) => url.to_owned(),
         (None, None) => {
-            let found = addresses::missing(&words, addresses::default_address)?.into_iter();
+            let found = addresses::missing(&words, addresses::default_address)
+                .context("finding where other members ask this one (`--peer-url` says it)")?
+                .into_iter();
             let found = found.filter(|(name, _)| *name == ADVERTISED).map(|(_, url)| url).next();
             found.unwrap_or_else(|| DEFAULT_PEER_URL.to_owned())
         }
