@@ -35,6 +35,7 @@ pub fn apply(tree: &Tree, plan: &Plan, machine: &mut dyn Machine, mood: Mood) ->
         mood,
         manifest: Manifest::read(tree)?,
         changed: BTreeSet::new(),
+        made: BTreeSet::new(),
         steps: Vec::new(),
     };
     if mood == Mood::Do {
@@ -56,6 +57,8 @@ struct Run<'a> {
     manifest: Manifest,
     /// Paths that this run changed.
     changed: BTreeSet<String>,
+    /// Those of them where nothing was before.
+    made: BTreeSet<String>,
     steps: Vec<Step>,
 }
 
@@ -125,12 +128,12 @@ impl Run<'_> {
 
     fn outcome(&mut self, path: &str, change: Change) -> Outcome {
         match change {
-            Change::Unchanged => Outcome::Unchanged,
-            Change::Changed => {
-                self.changed.insert(path.to_owned());
-                Outcome::Done
-            }
+            Change::Unchanged => return Outcome::Unchanged,
+            Change::Made => drop(self.made.insert(path.to_owned())),
+            Change::Changed => {}
         }
+        self.changed.insert(path.to_owned());
+        Outcome::Done
     }
 
     fn file(&mut self, file: &File) -> anyhow::Result<Outcome> {
@@ -170,15 +173,18 @@ impl Run<'_> {
         if self.mood == Mood::Look {
             return Ok(Outcome::Done);
         }
-        if command.when == When::Changed(Scope::Units)
-            && let Some(read) = self.machine.units()?
-            && !reload::is_needed(self.tree, &self.changed, &read)?
-        {
+        if command.when == When::Changed(Scope::Units) && self.machine.has_units() && !self.needs_reload()? {
             return Ok(Outcome::Skipped("none of them was read before".to_owned()));
         }
         Ok(match self.machine.run(command)? {
             Ran::Done => Outcome::Done,
             Ran::Listed => Outcome::Skipped("programs do not run below another root".to_owned()),
         })
+    }
+
+    fn needs_reload(&mut self) -> anyhow::Result<bool> {
+        // Asking takes a quarter of a second to half a second of a start under emulation.
+        Ok(reload::may_be_needed(self.tree, &self.changed, &self.made)?
+            && reload::is_needed(self.tree, &self.changed, &self.machine.units()?)?)
     }
 }

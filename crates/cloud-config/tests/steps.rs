@@ -27,6 +27,8 @@ struct Recorder {
     keys: Option<Vec<String>>,
     /// Units that were read before, if that is known.
     units: Option<&'static [&'static str]>,
+    /// Whether somebody asked for them.
+    has_asked: bool,
 }
 
 impl Machine for Recorder {
@@ -37,8 +39,13 @@ impl Machine for Recorder {
         Ok(Ran::Done)
     }
 
-    fn units(&mut self) -> anyhow::Result<Option<BTreeSet<String>>> {
-        Ok(self.units.map(|units| units.iter().map(|&unit| unit.to_owned()).collect()))
+    fn has_units(&self) -> bool {
+        self.units.is_some()
+    }
+
+    fn units(&mut self) -> anyhow::Result<BTreeSet<String>> {
+        self.has_asked = true;
+        Ok(self.units.into_iter().flatten().map(|&unit| unit.to_owned()).collect())
     }
 
     fn import(&mut self, _: &Import, _: Mood) -> anyhow::Result<Option<Vec<String>>> {
@@ -94,6 +101,7 @@ fn the_service_manager_is_told_once_what_changed_and_each_time_what_to_do() {
 fn files_of_units_that_were_not_read_before_need_no_reload() {
     let has_reloaded = |units| {
         let dir = tempfile::tempdir().unwrap();
+        run(&dir, "coreos: {units: [{name: a.service, content: z}]}", &mut Recorder::default());
         let mut machine = Recorder { units, ..Recorder::default() };
         run(&dir, UNITS, &mut machine);
         machine.ran.contains(&"systemctl daemon-reload".to_owned())
@@ -101,6 +109,14 @@ fn files_of_units_that_were_not_read_before_need_no_reload() {
     assert!(!has_reloaded(Some(&["b.service", "docker.service"])));
     assert!(has_reloaded(Some(&["a.service"])));
     assert!(has_reloaded(None));
+}
+
+#[test]
+fn nobody_asks_for_the_units_that_were_read_where_all_files_are_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut machine = Recorder { units: Some(&["a.service"]), ..Recorder::default() };
+    run(&dir, UNITS, &mut machine);
+    assert!(!machine.has_asked && !machine.ran.contains(&"systemctl daemon-reload".to_owned()));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub fn write(tree: &Tree, set: &KeySet, manifest: &mut Manifest, mood: Mood) -> 
     let one = tree.write(&path, text.as_bytes(), FILE_MODE, owner, mood)?;
     manifest.record(&path, text.as_bytes());
     let all = regenerate(tree, home, owner, mood)?;
-    Ok(if [one, all].contains(&Change::Changed) { Change::Changed } else { Change::Unchanged })
+    Ok(if one == Change::Unchanged { all } else { one })
 }
 
 /// Makes a set of the keys that somebody put there before there was any set.
@@ -112,7 +112,7 @@ mod tests {
         let mut manifest = Manifest::default();
         let mut write = |set: &KeySet| write(&tree, set, &mut manifest, Mood::Do).unwrap();
         let first = set("github-a", &[key('A'), key('B')]);
-        assert_eq!([write(&first), write(&first)], [Change::Changed, Change::Unchanged]);
+        assert_eq!([write(&first), write(&first)], [Change::Made, Change::Unchanged]);
         write(&set("coreos-cloudinit", &[format!("{} me", key('B')), key('C')]));
         let ssh = dir.path().join("home/core/.ssh");
         let text = fs::read_to_string(ssh.join("authorized_keys")).unwrap();

@@ -28,8 +28,11 @@ pub trait Machine {
     /// Runs a program and waits for it; an error is what it said.
     fn run(&mut self, command: &Command) -> anyhow::Result<Ran>;
 
-    /// Returns the names of the units that the service manager has read; `None` if nobody knows.
-    fn units(&mut self) -> anyhow::Result<Option<BTreeSet<String>>>;
+    /// Tells whether a service manager runs here that knows which units it has read.
+    fn has_units(&self) -> bool;
+
+    /// Returns the names of the units that the service manager has read.
+    fn units(&mut self) -> anyhow::Result<BTreeSet<String>>;
 
     /// Fetches a set of keys; `None` if that is not for now.
     fn import(&mut self, import: &Import, mood: Mood) -> anyhow::Result<Option<Vec<String>>>;
@@ -48,11 +51,15 @@ impl Machine for System {
         Ok(Ran::Done)
     }
 
-    fn units(&mut self) -> anyhow::Result<Option<BTreeSet<String>>> {
+    fn has_units(&self) -> bool {
+        true
+    }
+
+    fn units(&mut self) -> anyhow::Result<BTreeSet<String>> {
         let said =
             run(&Command::new(["systemctl", "list-units", "--all", "--full", "--plain", "--no-legend"]))?;
         let names = said.lines().filter_map(|line| line.split_whitespace().next());
-        Ok(Some(names.map(str::to_owned).collect()))
+        Ok(names.map(str::to_owned).collect())
     }
 
     fn import(&mut self, import: &Import, mood: Mood) -> anyhow::Result<Option<Vec<String>>> {
@@ -108,8 +115,12 @@ impl Machine for Listed {
         Ok(Ran::Listed)
     }
 
-    fn units(&mut self) -> anyhow::Result<Option<BTreeSet<String>>> {
-        Ok(None)
+    fn has_units(&self) -> bool {
+        false
+    }
+
+    fn units(&mut self) -> anyhow::Result<BTreeSet<String>> {
+        Ok(BTreeSet::new())
     }
 
     fn import(&mut self, import: &Import, mood: Mood) -> anyhow::Result<Option<Vec<String>>> {

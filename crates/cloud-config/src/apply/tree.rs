@@ -32,10 +32,18 @@ pub enum Mood {
 /// What a step made of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It is as wanted now, or would be.
+    /// Nothing was there; it is as wanted now, or would be.
+    Made,
+    /// It was something else; it is as wanted now, or would be.
     Changed,
     /// It was as wanted before.
     Unchanged,
+}
+
+impl Change {
+    fn of(found: &Found) -> Self {
+        if *found == Found::Nothing { Self::Made } else { Self::Changed }
+    }
 }
 
 /// Owner by numbers.
@@ -138,7 +146,7 @@ impl Tree {
     ) -> anyhow::Result<Change> {
         let owner = owner.filter(|_| self.may_chown);
         let wanted = owner.or(self.may_chown.then_some(Ids { uid: 0, gid: 0 }));
-        match self.find(path)? {
+        let change = match self.find(path)? {
             Found::File(file)
                 if file.bytes == bytes
                     && file.mode == mode
@@ -147,8 +155,10 @@ impl Tree {
                 return Ok(Change::Unchanged);
             }
             Found::Other => bail!("writing {path}: a folder or a special file is there"),
-            _ if mood == Mood::Look => return Ok(Change::Changed),
-            _ => {}
+            found => Change::of(&found),
+        };
+        if mood == Mood::Look {
+            return Ok(change);
         }
         let writing = || format!("writing {path}");
         let (dir, name) = self.made_folder_of(path, None).with_context(writing)?;
@@ -168,16 +178,18 @@ impl Tree {
             Ok(())
         };
         made().inspect_err(|_| discard(&dir, &partial)).with_context(writing)?;
-        Ok(Change::Changed)
+        Ok(change)
     }
 
     /// Makes a link what it should be, in the place of a file or link there.
     pub fn link(&self, path: &str, target: &str, mood: Mood) -> anyhow::Result<Change> {
-        match self.find(path)? {
+        let change = match self.find(path)? {
             Found::Link(there) if there == target => return Ok(Change::Unchanged),
             Found::Other => bail!("linking {path}: a folder or a special file is there"),
-            _ if mood == Mood::Look => return Ok(Change::Changed),
-            _ => {}
+            found => Change::of(&found),
+        };
+        if mood == Mood::Look {
+            return Ok(change);
         }
         let linking = || format!("linking {path}");
         let (dir, name) = self.made_folder_of(path, None).with_context(linking)?;
@@ -187,7 +199,7 @@ impl Tree {
         fs::renameat(&dir, &partial, &dir, &name)
             .inspect_err(|_| discard(&dir, &partial))
             .with_context(linking)?;
-        Ok(Change::Changed)
+        Ok(change)
     }
 
     /// Removes a file or link; nothing there is fine.
@@ -342,9 +354,9 @@ mod tests {
     fn writes_once_with_folders_for_all_to_read() {
         let (dir, tree) = tree();
         let write = |mood| tree.write("/a/b/c", b"x", 0o600, None, mood).unwrap();
-        assert_eq!(write(Mood::Look), Change::Changed);
+        assert_eq!(write(Mood::Look), Change::Made);
         assert!(!dir.path().join("a").exists());
-        assert_eq!([write(Mood::Do), write(Mood::Do)], [Change::Changed, Change::Unchanged]);
+        assert_eq!([write(Mood::Do), write(Mood::Do)], [Change::Made, Change::Unchanged]);
         assert_eq!((mode(&dir.path().join("a/b")), mode(&dir.path().join("a/b/c"))), (0o755, 0o600));
         assert_eq!(tree.list("/a/b").unwrap(), ["c"]);
         assert_eq!(tree.write("/a/b/c", b"x", 0o644, None, Mood::Do).unwrap(), Change::Changed);
@@ -396,7 +408,7 @@ mod tests {
     fn links_and_removes_once() {
         let (_dir, tree) = tree();
         let link = || tree.link("/a/l", "/dev/null", Mood::Do).unwrap();
-        assert_eq!([link(), link()], [Change::Changed, Change::Unchanged]);
+        assert_eq!([link(), link()], [Change::Made, Change::Unchanged]);
         assert_eq!(tree.find("/a/l").unwrap(), Found::Link("/dev/null".to_owned()));
         let remove = |mood| tree.remove("/a/l", mood).unwrap();
         assert_eq!(
