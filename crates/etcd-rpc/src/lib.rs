@@ -1,0 +1,1 @@
+//! A client of etcd's v3 API, as far as Slipway's agents need it.
