@@ -24,3 +24,28 @@ pub struct Requirements {
     /// Whether a finished oneshot unit stays finished when it is placed anew.
     pub run_once: bool,
 }
+
+/// Something that an option asks and cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Problem(pub String);
+
+impl Requirements {
+    /// Reads them from a unit file.
+    ///
+    /// # Errors
+    /// When an option's value cannot be understood.
+    pub fn of(
+        _name: &crate::name::UnitName,
+        file: &crate::unit_file::UnitFile,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let is = |name: &str| file.fleet(name).last() == Some("true");
+        let mut it =
+            Self { global: is("Global"), exclusive: is("Exclusive"), run_once: true, ..Self::default() };
+        for pair in file.fleet("MachineMetadata") {
+            let (key, value) = pair.split_once('=').ok_or_else(|| vec![Problem(pair.to_owned())])?;
+            it.metadata.entry(key.to_owned()).or_default().insert(value.to_owned());
+        }
+        Ok((it, Vec::new()))
+    }
+}

@@ -1,7 +1,7 @@
 //! The guard: `fleetd guard`, the process that ends when this machine's lease can no longer be relied upon.
 //!
 //! Exclusive units are bound to its unit, so that systemd stops them when it ends, for whatever reason. It is a
-//! process of its own and asks nobody: the agent writes until when the lease surely lives ([`Until`]), the guard reads
+//! process of its own and asks nobody: the agent writes until when the lease surely lives ([`write_until`]), the guard reads
 //! that and looks at the clock. An agent that was killed, that hangs or that is cut off writes no later time.
 //!
 //! Its unit is of `Type=notify`: the guard says that it is ready when it has read a time that lies ahead, so that a
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use clock::boot_time;
-pub use until::{Until, margin};
+pub use until::{read_until, write_until};
 
 use crate::systemd::FileError;
 
@@ -53,18 +53,23 @@ pub enum Error {
 /// # Errors
 /// When the file does not say a time, or the time had passed at the beginning: both end the guard at once.
 pub async fn run(path: &Path) -> Result<(), Error> {
-    if until::left(path)?.is_zero() {
+    if left(path)?.is_zero() {
         return Err(Error::Over);
     }
     // Whoever started it without asking to be told is not told.
     notify::ready();
     loop {
-        let left = until::left(path)?;
+        let left = left(path)?;
         if left.is_zero() {
             return Ok(());
         }
         tokio::time::sleep(left.min(LOOK_EVERY)).await;
     }
+}
+
+/// The time that is left now by the file at `path`.
+fn left(path: &Path) -> Result<Duration, Error> {
+    Ok(read_until(path)?.since(boot_time()))
 }
 
 #[cfg(test)]
@@ -80,7 +85,7 @@ mod tests {
     }
 
     fn write_left(path: &Path, millis: u64) {
-        Until::at(boot_time() + Duration::from_millis(millis)).write(path).unwrap();
+        write_until(path, boot_time().after(Duration::from_millis(millis))).unwrap();
     }
 
     #[tokio::test]
@@ -111,7 +116,7 @@ mod tests {
     #[tokio::test]
     async fn does_not_begin_when_the_time_has_passed() {
         let (_dir, path) = file();
-        Until::at(boot_time()).write(&path).unwrap();
+        write_until(&path, boot_time()).unwrap();
         assert!(matches!(run(&path).await.unwrap_err(), Error::Over));
     }
 
