@@ -134,10 +134,10 @@ impl<M: Manager> Units<M> {
     pub async fn unload(&self, name: &str) -> Result<Unloading, UnitsError> {
         let names = [name.to_owned()];
         let status = self.manager.states(&names).await?.remove(name);
-        if let Some(status) = status.filter(|status| !status.is_stopped()) {
-            if status.job.as_deref() == Some("stop") || self.stop(name).await? == Stopping::Queued {
-                return Ok(Unloading::Stops);
-            }
+        if let Some(status) = status.filter(|status| !status.is_stopped())
+            && (status.job.as_deref() == Some("stop") || self.stop(name).await? == Stopping::Queued)
+        {
+            return Ok(Unloading::Stops);
         }
         self.manager.disable(name).await?;
         match self.manager.reset_failed(name).await {
