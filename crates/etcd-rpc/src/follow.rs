@@ -36,8 +36,8 @@ pub enum Event {
         revision: i64,
     },
     /// The store cannot be heard, or said that it will not tell. The follower tries again by itself, with growing
-    /// pauses, and says so again only when the reason becomes another one. The next event that is not this one means
-    /// that the store is back.
+    /// pauses, and says so again only when the kind of the error becomes another one. The next event that is not this
+    /// one means that the store is back.
     Away(Error),
 }
 

@@ -20,6 +20,9 @@ use super::Event;
 use super::course::{Course, Heard, Want};
 use super::pauses::Pauses;
 
+/// The reason for the end of a watch that etcd gives none for.
+const STREAM_ENDED: &str = "etcd ended the watch without a word";
+
 /// What a follower does by the clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
@@ -124,14 +127,14 @@ async fn watch(
             }
             Heard::Gap => return End::Gap,
             Heard::Ended(reason) => {
-                let status = Status::unavailable(format!("watch canceled: {reason}"));
+                let status = Status::unavailable(reason);
                 return broken(classify(calls.url(place), calls.timeout(), &status));
             }
         }
         heard = tokio::select! {
             response = responses.message() => match response {
                 Ok(Some(response)) => course.heard(response),
-                Ok(None) => Heard::Ended("the stream ended".to_owned()),
+                Ok(None) => Heard::Ended(STREAM_ENDED.to_owned()),
                 Err(status) => {
                     calls.note_failed(place);
                     return broken(classify(calls.url(place), calls.timeout(), &status));
@@ -172,7 +175,7 @@ async fn open(client: &Client, prefix: &str, from: i64) -> Result<Answered<Watch
         let mut client = WatchClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
         let mut responses = client.watch(request).await?.into_inner();
         let first = responses.message().await?;
-        let first = first.ok_or_else(|| Status::unavailable("watch canceled: the stream ended"))?;
+        let first = first.ok_or_else(|| Status::unavailable(STREAM_ENDED))?;
         if first.canceled && first.compact_revision == 0 {
             // As a failure, so that a stale login is renewed.
             return Err(Status::unavailable(first.cancel_reason));
