@@ -1,0 +1,231 @@
+//! One request, asked of one endpoint after the other until it is answered or its time is over.
+
+mod attempts;
+mod verdict;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use crate::config::Config;
+use crate::endpoints::Turns;
+use crate::error::{Error, classify, is_stale_token};
+use crate::login::{Login, Pass, is_refused};
+
+use attempts::Attempts;
+use verdict::{Verdict, judge};
+
+pub(crate) use verdict::Effect;
+
+/// The largest answer that is read. etcd sets no limit of its own.
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How long a cluster that elects is left alone.
+const ELECTION_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections to all endpoints, and what is known of them.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    endpoints: Vec<Connected>,
+    turns: Mutex<Turns>,
+    login: Login,
+    timeout: Duration,
+}
+
+/// An endpoint with its connection, which is made when it is first used and again when it broke.
+#[derive(Debug)]
+struct Connected {
+    url: String,
+    channel: Channel,
+}
+
+/// An answer, and the place of the endpoint that gave it.
+#[derive(Debug)]
+pub(crate) struct Answered<A> {
+    pub(crate) answer: A,
+    pub(crate) place: usize,
+}
+
+/// How an attempt failed.
+enum Failed {
+    /// Like this.
+    With(Error),
+    /// Its pass is no longer valid; nothing was done.
+    Stale(Pass, Error),
+}
+
+impl Calls {
+    pub(crate) fn new(config: Config) -> Result<Self, Error> {
+        let connections = config.connections()?;
+        let endpoints = config.endpoints.iter().zip(&connections);
+        let endpoints: Vec<_> = endpoints
+            .map(|(url, made)| Connected { url: url.clone(), channel: made.connect_lazy() })
+            .collect();
+        let turns = Mutex::new(Turns::new(endpoints.len()));
+        Ok(Self { endpoints, turns, login: Login::new(config.user), timeout: config.timeout })
+    }
+
+    /// The time that a request has.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The URL of an endpoint.
+    pub(crate) fn url(&self, place: usize) -> &str {
+        &self.endpoints[place].url
+    }
+
+    /// How many endpoints there are.
+    pub(crate) fn count(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// Sends `message` to the endpoints in turn. `effect` says what may be repeated: a write that may have been done
+    /// is never sent twice.
+    pub(crate) async fn call<Q, A, Sent>(
+        &self,
+        effect: Effect,
+        message: Q,
+        send: impl Fn(Channel, Request<Q>) -> Sent,
+    ) -> Result<Answered<A>, Error>
+    where
+        Q: Clone,
+        Sent: Future<Output = Result<Response<A>, Status>>,
+    {
+        let end = Instant::now() + self.timeout;
+        loop {
+            let mut attempts = Attempts::default();
+            for place in self.order() {
+                let error = match self.attempt_renewing(place, effect, end, &message, &send).await {
+                    Ok(answer) => {
+                        self.note_worked(place);
+                        return Ok(Answered { answer, place });
+                    }
+                    Err(error) => error,
+                };
+                if error.is_away() {
+                    self.note_failed(place);
+                }
+                match judge(effect, &error) {
+                    Verdict::Final => return Err(error),
+                    Verdict::Elsewhere => attempts.failed(error),
+                }
+                if Instant::now() >= end {
+                    break;
+                }
+            }
+            let error = attempts.into_error();
+            // A cluster elects within a second or two, and whoever asked wants an answer, not that news.
+            let is_election = matches!(error, Error::NoLeader { .. });
+            if !is_election || Instant::now() + ELECTION_PAUSE >= end {
+                return Err(error);
+            }
+            sleep(ELECTION_PAUSE).await;
+        }
+    }
+
+    /// Asks one endpoint only, whatever is known of it.
+    pub(crate) async fn call_at<Q, A, Sent>(
+        &self,
+        place: usize,
+        message: Q,
+        send: impl Fn(Channel, Request<Q>) -> Sent,
+    ) -> Result<A, Error>
+    where
+        Q: Clone,
+        Sent: Future<Output = Result<Response<A>, Status>>,
+    {
+        let end = Instant::now() + self.timeout;
+        self.attempt_renewing(place, Effect::OfMember, end, &message, &send).await
+    }
+
+    /// An endpoint that answered before broke off.
+    pub(crate) fn note_failed(&self, place: usize) {
+        self.turns().failed(place, Instant::now());
+    }
+
+    fn note_worked(&self, place: usize) {
+        self.turns().worked(place);
+    }
+
+    fn order(&self) -> Vec<usize> {
+        self.turns().order(Instant::now())
+    }
+
+    fn turns(&self) -> std::sync::MutexGuard<'_, Turns> {
+        self.turns.lock().expect("nothing panics while it holds the turns")
+    }
+
+    /// One attempt, and one more with a new pass if the first one's was stale.
+    async fn attempt_renewing<Q, A, Sent>(
+        &self,
+        place: usize,
+        effect: Effect,
+        end: Instant,
+        message: &Q,
+        send: &impl Fn(Channel, Request<Q>) -> Sent,
+    ) -> Result<A, Error>
+    where
+        Q: Clone,
+        Sent: Future<Output = Result<Response<A>, Status>>,
+    {
+        match self.attempt(place, effect, end, message, send).await {
+            Err(Failed::Stale(pass, _)) => self.login.forget(&pass).await,
+            Err(Failed::With(error)) => return Err(error),
+            Ok(answer) => return Ok(answer),
+        }
+        self.attempt(place, effect, end, message, send).await.map_err(|failed| match failed {
+            Failed::With(error) | Failed::Stale(_, error) => error,
+        })
+    }
+
+    async fn attempt<Q, A, Sent>(
+        &self,
+        place: usize,
+        effect: Effect,
+        end: Instant,
+        message: &Q,
+        send: &impl Fn(Channel, Request<Q>) -> Sent,
+    ) -> Result<A, Failed>
+    where
+        Q: Clone,
+        Sent: Future<Output = Result<Response<A>, Status>>,
+    {
+        let Connected { url, channel } = &self.endpoints[place];
+        let begin = Instant::now();
+        let end = effect.attempt_end(begin, end, self.endpoints.len());
+        let within = end.saturating_duration_since(begin);
+        let timed_out = |_| Failed::With(Error::Timeout { endpoint: url.clone(), within });
+        let pass = timeout_at(end, self.login.pass(channel)).await;
+        // Nothing was sent yet but a login.
+        let pass = pass.map_err(|_| {
+            Failed::With(Error::Unreachable { tried: format!("{url}: no answer to the login") })
+        })?;
+        let pass = pass.map_err(|status| Failed::With(self.login_failed(url, within, &status)))?;
+        let request = effect.request(message.clone(), &pass, within);
+        let answer = timeout_at(end, send(channel.clone(), request)).await.map_err(timed_out)?;
+        answer.map(Response::into_inner).map_err(|status| {
+            let error = classify(url, within, &status);
+            let renewable = self.login.name().is_some() && is_stale_token(&status);
+            if renewable { Failed::Stale(pass, error) } else { Failed::With(error) }
+        })
+    }
+
+    fn login_failed(&self, url: &str, within: Duration, status: &Status) -> Error {
+        match self.login.name() {
+            Some(user) if is_refused(status) => Error::Login { user: user.to_owned() },
+            _ => match classify(url, within, status) {
+                // What was interrupted was the login; the request itself was not sent.
+                Error::Interrupted { endpoint, reason } => {
+                    Error::Unreachable { tried: format!("{endpoint}: {reason}") }
+                }
+                Error::Timeout { endpoint, .. } => {
+                    Error::Unreachable { tried: format!("{endpoint}: no answer to the login") }
+                }
+                error => error,
+            },
+        }
+    }
+}
