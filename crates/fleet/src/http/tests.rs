@@ -1,0 +1,8 @@
+//! Server and client through a socket, over a fleet in memory.
+
+mod client;
+mod ending;
+mod hostile;
+mod pages;
+mod secure;
+mod table;
