@@ -12,6 +12,7 @@ mod fleetctl {
     mod machines;
     mod outage;
     mod remote;
+    mod secure;
     mod tables;
     mod tunnel;
     mod usage;

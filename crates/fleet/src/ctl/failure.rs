@@ -55,7 +55,8 @@ pub enum Failure {
     NotPlaced(String),
     /// `--replace` by a command that would leave the unit in another state than it is in.
     #[error(
-        "error: unit {unit} is {is}: its content is not replaced by a command for units that are {would_be}; use \"fleetctl {command} --replace {unit}\""
+        "error: unit {unit} is {is}: its content is not replaced by a command for units that are {would_be}; use \
+         \"fleetctl {command} --replace {unit}\""
     )]
     OtherState {
         /// Unit.
@@ -113,7 +114,10 @@ pub enum Failure {
     #[error("error: {0}")]
     Ssh(#[from] SshError),
     /// Units stay on a machine that was to be drained.
-    #[error("error: {machine} still has {} after {} s: {}; \"fleetctl undrain {machine}\" takes the drain back", count(.left.len()), .after.as_secs(), .left.join(" "))]
+    #[error(
+        "error: {machine} still has {} after {} s: {}; \"fleetctl undrain {machine}\" takes the drain back",
+        count(.left.len()), .after.as_secs(), .left.join(" ")
+    )]
     NotDrained {
         /// Machine's id.
         machine: String,
@@ -123,7 +127,10 @@ pub enum Failure {
         after: Duration,
     },
     /// Nobody answers while a machine is drained.
-    #[error("error: nobody says what {machine} still has after {} s; it stays draining, \"fleetctl undrain {machine}\" takes that back", .after.as_secs())]
+    #[error(
+        "error: nobody says what {machine} still has after {} s; it stays draining, \"fleetctl undrain {machine}\" \
+         takes that back", .after.as_secs()
+    )]
     NotLooked {
         /// Machine's id.
         machine: String,
@@ -132,7 +139,8 @@ pub enum Failure {
     },
     /// Unit signing is gone.
     #[error(
-        "error: verify is gone: units are not signed; who may write to fleetd's socket decides what runs (docs/operating/fleetctl.md)"
+        "error: verify is gone: units are not signed; who may write to fleetd's socket decides what runs \
+         (docs/operating/fleetctl.md)"
     )]
     Verify,
     /// A socket cannot be forwarded.
@@ -189,7 +197,8 @@ impl Failure {
     pub fn hint(&self) -> Option<&'static str> {
         let Self::Api { source, .. } = self else { return None };
         (source.kind == api::ErrorKind::Unavailable).then_some(
-            "hint: etcd may have lost its quorum; `slipway etcd check` on the machine that was asked says which member is away",
+            "hint: etcd may have lost its quorum; `slipway etcd check` on the machine that was asked says which member \
+             is away",
         )
     }
 }

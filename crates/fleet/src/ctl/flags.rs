@@ -43,7 +43,10 @@ pub struct Global {
     #[arg(long, global = true, env = "FLEETCTL_SSH_USERNAME", default_value = "core", value_name = "USER")]
     pub ssh_username: String,
     /// Longest wait for an SSH connection, in seconds.
-    #[arg(long, global = true, env = "FLEETCTL_SSH_TIMEOUT", default_value = "10.0", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(
+        long, global = true, env = "FLEETCTL_SSH_TIMEOUT", default_value = "10.0", value_name = "SECONDS",
+        value_parser = seconds
+    )]
     pub ssh_timeout: Duration,
     /// File of known SSH host keys [default: $HOME/.fleetctl/known_hosts].
     #[arg(long, global = true, env = "FLEETCTL_KNOWN_HOSTS_FILE", value_name = "FILE")]
@@ -56,7 +59,10 @@ pub struct Global {
     )]
     pub strict_host_key_checking: bool,
     /// Longest wait for an answer of fleetd, in seconds.
-    #[arg(long, global = true, env = "FLEETCTL_REQUEST_TIMEOUT", default_value = "3.0", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(
+        long, global = true, env = "FLEETCTL_REQUEST_TIMEOUT", default_value = "3.0", value_name = "SECONDS",
+        value_parser = seconds
+    )]
     pub request_timeout: Duration,
     /// Authorities that an https endpoint must be certified by (PEM).
     #[arg(long, global = true, env = "FLEETCTL_CA_FILE", value_name = "FILE")]

@@ -107,8 +107,12 @@ impl Reach {
         let failed = |source| SshError::Run { program: program.clone(), source };
         let mut command = Command::new(program);
         command.args(args);
+        if matches!(task, Task::Program(_)) {
+            // `ssh` would read on behalf of programs that do not, and take away what a script reads in a loop.
+            command.stdin(Stdio::null());
+        }
         if output == Output::Remark {
-            command.stdin(Stdio::null()).stdout(std::io::stderr());
+            command.stdout(std::io::stderr());
         }
         // The program gets an interrupt of the terminal too, and ends as it sees fit. Ending before it would leave it
         // behind, and lose its exit code.

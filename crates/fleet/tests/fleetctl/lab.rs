@@ -1,7 +1,8 @@
 //! A cluster behind a socket, a folder to work in, and `fleetctl` as a user runs it.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write as _};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fleet::http::listen::SocketFile;
-use fleet::http::{Limits, Listener, Metrics, Server};
+use fleet::http::{Limits, Listener, Metrics, Server, TlsFiles};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixStream};
@@ -138,6 +139,19 @@ impl Lab {
         address.to_string()
     }
 
+    /// Serves the cluster over TLS as well; returns the address.
+    pub fn tls(&self, files: &TlsFiles) -> String {
+        let local = (Ipv4Addr::LOCALHOST, 0).into();
+        let listener = self.server.block_on(Listener::tls(local, files)).unwrap();
+        let address = listener.address().unwrap();
+        let api = Arc::new(self.cluster.clone());
+        self.server.spawn(async move {
+            let server = Server::new(api, Metrics::new(), Limits::default());
+            server.serve(&[listener], std::future::pending()).await;
+        });
+        address.to_string()
+    }
+
     /// Runs `fleetctl` against the server.
     #[track_caller]
     pub fn ctl(&self, args: &[&str]) -> Said {
@@ -171,6 +185,20 @@ impl Lab {
         drop(reader);
         let mut command = self.command(args);
         finish(command.env("FLEETCTL_ENDPOINT", self.endpoint()).stdout(writer).spawn().unwrap())
+    }
+
+    /// Runs `fleetctl` against the server with something on standard input; returns what it left unread.
+    #[track_caller]
+    pub fn fed(&self, args: &[&str], input: &str) -> (Said, String) {
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(input.as_bytes()).unwrap();
+        drop(writer);
+        let mut command = self.command(args);
+        command.env("FLEETCTL_ENDPOINT", self.endpoint()).stdin(reader.try_clone().unwrap());
+        let said = finish(command.spawn().unwrap());
+        let mut left = String::new();
+        reader.read_to_string(&mut left).unwrap();
+        (said, left)
     }
 
     /// Starts `fleetctl` against the server.

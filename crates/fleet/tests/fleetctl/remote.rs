@@ -57,9 +57,16 @@ fn the_flags_of_ssh_reach_it() {
         "hello",
     ]);
     assert_eq!(said.stdout, "hello\n");
-    let expected = "-o ConnectTimeout=3 -o UserKnownHostsFile=keys -o StrictHostKeyChecking=no -l admin -p 2222 -A \
-                    -- 172.17.8.101 echo hello";
+    let expected = "-o ConnectTimeout=3 -o UserKnownHostsFile=keys -o StrictHostKeyChecking=no -l admin -p 2222 \
+                    -A -- 172.17.8.101 echo hello";
     assert_eq!(lab.ssh_calls(), [expected]);
+}
+
+#[test]
+fn without_a_home_openssh_chooses_the_file_of_known_hosts() {
+    let lab = lab();
+    assert_eq!(lab.with(&[("FLEETCTL_ENDPOINT", &lab.endpoint()), ("HOME", "")], &["status", "foo"]).code, 0);
+    assert!(lab.ssh_calls()[0].starts_with("-o ConnectTimeout=10 -o StrictHostKeyChecking="));
 }
 
 #[test]
@@ -70,6 +77,16 @@ fn the_exit_code_is_that_of_the_program() {
     assert_eq!(lab.ctl(&["ssh", "foo", "exit 7"]).code, 7);
     lab.here(HERE);
     assert_eq!(lab.ctl(&["status", "foo"]).code, 3);
+}
+
+#[test]
+fn a_status_leaves_the_input_of_a_script_alone() {
+    let lab = lab();
+    lab.program("systemctl", "cat");
+    let (said, left) = lab.fed(&["status", "foo"], "next line");
+    assert_eq!((said.code, said.stdout.as_str(), left.as_str()), (0, "", "next line"));
+    let (said, left) = lab.fed(&["ssh", "foo", "cat"], "for the command");
+    assert_eq!((said.stdout.as_str(), left.as_str()), ("for the command", ""));
 }
 
 #[test]
