@@ -8,19 +8,24 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A stream that fails a write that is not taken in time. The time begins when the other side does not take more, and
-/// ends when it took all that was to be sent: a few bytes now and then do not count.
+/// What a reader must take in each span of time: single bytes now and then do not count.
+const PROGRESS_BYTES: usize = 64 << 10;
+
+/// A stream that fails a write for which the other side is too slow. The time begins when the other side does not take
+/// more, ends when it took all that was to be sent, and begins anew when it took [`PROGRESS_BYTES`].
 #[derive(Debug)]
 pub struct Stall<S> {
     stream: S,
     limit: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Bytes taken since the time began.
+    taken: usize,
 }
 
 impl<S> Stall<S> {
-    /// Limits how long one write is waited for.
+    /// Limits how long progress is waited for.
     pub fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, waiting: None }
+        Self { stream, limit, waiting: None, taken: 0 }
     }
 
     /// Passes on what a write said, unless it waits for too long.
@@ -29,14 +34,23 @@ impl<S> Stall<S> {
             return poll;
         }
         let limit = self.limit;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        match waiting.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                let message = format!("the other side did not read for {limit:?}");
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
-            }
-            Poll::Pending => Poll::Pending,
+        if self.waiting.is_none() || self.taken >= PROGRESS_BYTES {
+            self.taken = 0;
+            self.waiting = Some(Box::pin(tokio::time::sleep(limit)));
         }
+        let late = self.waiting.as_mut().is_some_and(|waiting| waiting.as_mut().poll(cx).is_ready());
+        if late {
+            let message = format!("the other side read less than {PROGRESS_BYTES} bytes in {limit:?}");
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)));
+        }
+        Poll::Pending
+    }
+
+    fn counted(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &poll {
+            self.taken = self.taken.saturating_add(*bytes);
+        }
+        self.limited(cx, poll)
     }
 }
 
@@ -53,7 +67,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stall<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.limited(cx, poll)
+        self.counted(cx, poll)
     }
 
     fn poll_write_vectored(
@@ -62,7 +76,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.limited(cx, poll)
+        self.counted(cx, poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -121,6 +135,26 @@ mod tests {
         };
         let (err, ()) = tokio::join!(written, reading);
         assert_eq!(err.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_of_a_long_answer_is_not_cut_while_it_reads() {
+        let (ours, mut theirs) = tokio::io::duplex(PROGRESS_BYTES);
+        let writing = async {
+            let mut ours = Stall::new(ours, LIMIT);
+            ours.write_all(&vec![0; 16 * PROGRESS_BYTES]).await.unwrap();
+            ours.flush().await.unwrap();
+        };
+        let started = Instant::now();
+        let reading = async {
+            let mut buf = vec![0; PROGRESS_BYTES];
+            for _ in 0..16 {
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                theirs.read_exact(&mut buf).await.unwrap();
+            }
+        };
+        tokio::join!(writing, reading);
+        assert!(started.elapsed() > 10 * LIMIT);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 mod client;
 mod ending;
+mod given;
 mod hostile;
 mod pages;
 mod secure;

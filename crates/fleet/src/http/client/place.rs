@@ -39,7 +39,8 @@ pub struct Dial {
 
 type Opening = Pin<Box<dyn Future<Output = io::Result<Ends>> + Send>>;
 
-/// A stream, as its two directions: standard output and input of a program are one.
+/// A stream, as its two directions: standard output and input of a program are one. What keeps it alive, such as the
+/// program, belongs into one of them: both are dropped when the connection is no longer needed.
 pub struct Ends {
     /// What the server says.
     pub read: Box<dyn AsyncRead + Send + Unpin>,

@@ -29,6 +29,14 @@ pub(super) struct Bound {
 }
 
 impl SocketFile {
+    /// Returns the number of a group in the text of `/etc/group`, if it is there.
+    pub fn group_in(text: &str, name: &str) -> Option<u32> {
+        let mut fields = text.lines().map(|line| line.split(':'));
+        let mut group = fields.find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?;
+        // The second field is a password that nobody has.
+        group.nth(1)?.parse().ok()
+    }
+
     /// Makes the socket under another name and moves it into place when mode and group are set, so that nobody
     /// connects before, and a file that an ended process left is replaced in one step.
     pub(super) async fn bind(&self) -> Result<(UnixListener, Bound), ListenerError> {
@@ -93,6 +101,14 @@ mod tests {
 
     fn file(dir: &tempfile::TempDir) -> SocketFile {
         SocketFile { path: dir.path().join("fleet.sock"), mode: 0o660, group: None }
+    }
+
+    #[test]
+    fn groups_are_found_by_their_whole_name() {
+        let text = "root:x:0:\nfleeting:x:1:\nfleet:x:253:core,fleet\nbroken\nodd:x:many:\n";
+        let number = |name: &str| SocketFile::group_in(text, name);
+        assert_eq!([number("fleet"), number("root")], [Some(253), Some(0)]);
+        assert_eq!([number("flee"), number("broken"), number("odd"), number("core")], [None; 4]);
     }
 
     #[tokio::test]

@@ -93,7 +93,7 @@ async fn collect(body: Incoming, limit: usize, time: Duration) -> Result<Bytes, 
 }
 
 /// Asks the API in a task of its own: a change that was begun goes on when its client leaves, and a mistake in it ends
-/// neither the connection nor the server.
+/// neither the connection nor the server, where the program is built so that panics unwind.
 async fn think<A: Api>(
     shared: Arc<Shared<A>>,
     slot: Arc<OwnedSemaphorePermit>,

@@ -17,7 +17,7 @@ pub struct Limits {
     pub body_time: Duration,
     /// How long an answer may be thought about.
     pub answer_time: Duration,
-    /// How long a client may take to read what is sent at once.
+    /// How long a client may take to read what is sent, or 64 KiB of it.
     pub write_time: Duration,
     /// How long all may take to end when the server does.
     pub end_time: Duration,

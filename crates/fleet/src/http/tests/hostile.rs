@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::api::fake::Fake;
 use crate::api::{
@@ -87,6 +87,19 @@ async fn a_body_that_does_not_end_is_413() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_first_is_told_to_go_on() {
+    let (_, server) = serve(Limits::default()).await;
+    let mut stream = server.connect().await;
+    let head = format!("{PUT}Connection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut first = [0; 21];
+    tokio::time::timeout(LONG, stream.read_exact(&mut first)).await.unwrap().unwrap();
+    assert_eq!(&first, b"HTTP/1.1 100 Continue");
+    stream.write_all(b"{}").await.unwrap();
+    assert!(read_all(&mut stream).await.contains("HTTP/1.1 409 "));
+}
+
+#[tokio::test]
 async fn the_longest_body_is_read() {
     let (_, server) = serve(Limits::default()).await;
     let frame = r#"{"x":""}"#.len();
@@ -113,7 +126,7 @@ async fn what_is_no_http_is_not_answered_as_if_it_were() {
         b"HELLO\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ] {
-        let said = server.raw(&[garbage, &[b'\r', b'\n', b'\r', b'\n']].concat()).await;
+        let said = server.raw(&[garbage, b"\r\n\r\n"].concat()).await;
         assert!(said.is_empty() || said.starts_with("HTTP/1.1 400"), "{said}");
     }
     assert_eq!(server.ask("GET", "/fleet/v1/units", "", "").await.status, 200);
