@@ -25,8 +25,10 @@ use super::{claims, local};
 use crate::guard::{boot_time, read_until};
 use crate::systemd::{Manager, Units, UnitsError};
 
-/// How long changes are gathered before they are looked at.
+/// How long news of the store are gathered before they are looked at.
 const TOGETHER: Duration = Duration::from_millis(50);
+/// How long signals of the service manager are gathered, which also come of units that are none of fleet's.
+const SIGNALS_TOGETHER: Duration = Duration::from_millis(250);
 /// How soon it is looked again at what is under way.
 const SOON: Duration = Duration::from_secs(1);
 /// How often all is looked at although nothing was heard.
@@ -108,19 +110,25 @@ impl<M: Manager> Runner<M> {
     async fn wait(&mut self, wake: Instant) {
         let mut end = wake;
         loop {
-            tokio::select! {
-                away = self.sight.next() => match away {
-                    Some(err) => drop(self.said.warn("store", err.to_string())),
-                    None => drop(self.said.over("store")),
-                },
-                () = self.performer.units.manager().changed() => {}
-                changed = self.standing.changed() => if changed.is_err() {
-                    // The session is gone, and with it the agent.
-                    std::future::pending::<()>().await;
-                },
+            let together = tokio::select! {
+                away = self.sight.next() => {
+                    match away {
+                        Some(err) => drop(self.said.warn("store", err.to_string())),
+                        None => drop(self.said.over("store")),
+                    }
+                    TOGETHER
+                }
+                changed = self.standing.changed() => {
+                    if changed.is_err() {
+                        // The session is gone, and with it the agent.
+                        std::future::pending::<()>().await;
+                    }
+                    TOGETHER
+                }
+                () = self.performer.units.manager().changed() => SIGNALS_TOGETHER,
                 () = sleep_until(end) => return,
-            }
-            end = end.min(Instant::now() + TOGETHER);
+            };
+            end = end.min(Instant::now() + together);
         }
     }
 

@@ -28,8 +28,8 @@ pub(super) struct Wishes {
 /// A unit's file, and how it is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct File {
-    /// As it was written.
-    pub(super) content: String,
+    /// The file.
+    pub(super) content: UnitFile,
     /// Whether it ends with the guard.
     pub(super) binding: Binding,
 }
@@ -126,7 +126,7 @@ fn binding(settings: &Settings, wish: &KnownWish) -> Binding {
 }
 
 /// Returns what an entry or a global unit wants, and the unit's file.
-fn understand(unit: &UnitName, kv: &KeyValue) -> Result<(KnownWish, String), String> {
+fn understand(unit: &UnitName, kv: &KeyValue) -> Result<(KnownWish, UnitFile), String> {
     let value: wire::Wanted = serde_json::from_slice(&kv.value)
         .map_err(|err| format!("its value is not understood ({err}); submit the unit again"))?;
     let file = UnitFile::parse(&value.content)
@@ -137,5 +137,5 @@ fn understand(unit: &UnitName, kv: &KeyValue) -> Result<(KnownWish, String), Str
     })?;
     let (desired, finished, hash) = (value.desired, value.finished, file.hash().to_owned());
     let wish = KnownWish { modification: kv.mod_revision, hash, desired, finished, requirements };
-    Ok((wish, value.content))
+    Ok((wish, file))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fleet_core::unit_file::UnitFile;
+
 /// The guard's unit, which the image has.
 pub const GUARD_UNIT: &str = "fleet-guard.service";
 /// Name of the drop-in; late in the order, so that it has the last word.
@@ -11,20 +13,20 @@ pub(super) const FILE: &str = "99-fleet-guard.conf";
 ///
 /// A stop is each `ExecStop=`, then a signal, each with the same time, and then a kill that takes none: what the unit
 /// may take is divided among them. A shorter time of the unit's own is left to it.
-pub fn bound_to_guard(unit: &str, text: &str, limit: Duration) -> String {
+pub fn bound_to_guard(unit: &str, file: &UnitFile, limit: Duration) -> String {
     let mut dropin = format!("[Unit]\nBindsTo={GUARD_UNIT}\nAfter={GUARD_UNIT}\n");
     let Some((section, option)) = unit.rsplit_once('.').and_then(|(_, suffix)| stop_timeout(suffix)) else {
         return dropin;
     };
-    let steps = u32::try_from(values(text, section, "ExecStop").filter(|value| !value.is_empty()).count());
+    let steps = u32::try_from(file.values(section, "ExecStop").filter(|value| !value.is_empty()).count());
     let each = limit / steps.unwrap_or(u32::MAX).saturating_add(1);
-    let own = values(text, section, "TimeoutStopSec").chain(values(text, section, "TimeoutSec")).last();
+    let own = file.values(section, "TimeoutStopSec").chain(file.values(section, "TimeoutSec")).last();
     let each = own.and_then(time_span).map_or(each, |own| each.min(own));
     // systemd takes zero for "no limit".
     let millis = each.as_millis().max(1);
     // A unit that is only asked to stop, or whose children are not, could outlive the guard.
     dropin.push_str(&format!("[{section}]\n{option}={millis}ms\nSendSIGKILL=yes\n"));
-    let kill_mode = values(text, section, "KillMode").last().unwrap_or_default();
+    let kill_mode = file.values(section, "KillMode").last().unwrap_or_default();
     if !matches!(kill_mode, "mixed" | "control-group") {
         dropin.push_str("KillMode=control-group\n");
     }
@@ -40,20 +42,6 @@ fn stop_timeout(suffix: &str) -> Option<(&'static str, &'static str)> {
         "mount" => ("Mount", "TimeoutSec"),
         "swap" => ("Swap", "TimeoutSec"),
         _ => return None,
-    })
-}
-
-/// Values of an option in a section, in order.
-fn values<'a>(text: &'a str, section: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let mut current = "";
-    text.lines().filter_map(move |line| {
-        let line = line.trim();
-        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            current = header;
-            return None;
-        }
-        let (key, value) = line.split_once('=')?;
-        (current == section && key.trim() == name).then(|| value.trim())
     })
 }
 
@@ -87,15 +75,19 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(10);
 
+    fn bound(unit: &str, text: &str) -> String {
+        bound_to_guard(unit, &UnitFile::parse(text).unwrap(), LIMIT)
+    }
+
     fn millis(text: &str) -> String {
-        let dropin = bound_to_guard("a.service", text, LIMIT);
+        let dropin = bound("a.service", text);
         let line = dropin.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
         line.to_owned()
     }
 
     #[test]
     fn a_service_is_bound_and_stopped_within_the_limit() {
-        let dropin = bound_to_guard("a.service", "[Service]\nExecStart=/bin/a\n", LIMIT);
+        let dropin = bound("a.service", "[Service]\nExecStart=/bin/a\n");
         expect_test::expect![[r#"
             [Unit]
             BindsTo=fleet-guard.service
@@ -125,15 +117,15 @@ mod tests {
 
     #[test]
     fn a_unit_whose_children_would_stay_has_them_killed() {
-        let dropin = bound_to_guard("a.service", "[Service]\nKillMode=none\n", LIMIT);
+        let dropin = bound("a.service", "[Service]\nKillMode=none\n");
         assert!(dropin.contains("KillMode=control-group"));
-        let dropin = bound_to_guard("a.service", "[Service]\nKillMode=mixed\n", LIMIT);
+        let dropin = bound("a.service", "[Service]\nKillMode=mixed\n");
         assert!(!dropin.contains("KillMode"));
     }
 
     #[test]
     fn a_unit_without_processes_is_only_bound() {
-        let dropin = bound_to_guard("a.timer", "[Timer]\nOnBootSec=1\n", LIMIT);
+        let dropin = bound("a.timer", "[Timer]\nOnBootSec=1\n");
         assert_eq!(dropin, "[Unit]\nBindsTo=fleet-guard.service\nAfter=fleet-guard.service\n");
     }
 }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_core::unit_file::UnitFile;
+
 use super::dropin::{FILE as DROPIN_FILE, bound_to_guard};
 use super::folder::{FileError, Folder};
 use super::{Error, Manager, Status};
@@ -88,7 +90,9 @@ impl<M: Manager> Units<M> {
         let mut wrong = Vec::new();
         for name in self.files.names()? {
             let Some(content) = self.files.read(&name)? else { continue };
-            if let Err(err) = self.announce(&name, &content).await {
+            // A file that is not understood is replaced or taken away; it is not enabled.
+            let install = UnitFile::parse(&content).map_or(Install::No, |file| Install::of(&file));
+            if let Err(err) = self.announce(&name, install).await {
                 wrong.push(err.into());
             }
         }
@@ -117,9 +121,9 @@ impl<M: Manager> Units<M> {
     /// Writes a unit's file and makes it known. The service manager is to [`Manager::reload`] before a start.
     ///
     /// What fails is undone, so that the unit counts as not loaded.
-    pub async fn load(&self, name: &str, content: &str, binding: Binding) -> Result<(), UnitsError> {
-        self.write(name, content, binding)?;
-        if let Err(err) = self.announce(name, content).await {
+    pub async fn load(&self, name: &str, file: &UnitFile, binding: Binding) -> Result<(), UnitsError> {
+        self.write(name, file, binding)?;
+        if let Err(err) = self.announce(name, Install::of(file)).await {
             // The reason of the failure is what the user needs; what is left over is replaced by the next try.
             let _ = self.manager.disable(name).await;
             self.delete(name)?;
@@ -158,24 +162,22 @@ impl<M: Manager> Units<M> {
     }
 
     /// Links a file, and enables it if `[Install]` asks for that.
-    async fn announce(&self, name: &str, content: &str) -> Result<(), Error> {
+    async fn announce(&self, name: &str, install: Install) -> Result<(), Error> {
         self.manager.link(&self.files.file(name)).await?;
-        if has_install(content) {
+        if install == Install::Yes {
             self.manager.enable(name).await?;
         }
         Ok(())
     }
 
     /// Files are small and in memory (`/run`), so that nobody waits for them.
-    fn write(&self, name: &str, content: &str, binding: Binding) -> Result<(), FileError> {
+    fn write(&self, name: &str, file: &UnitFile, binding: Binding) -> Result<(), FileError> {
         let dropins = self.dropins_of(name);
         match binding {
-            Binding::Guarded { limit } => {
-                dropins.write(DROPIN_FILE, &bound_to_guard(name, content, limit))?
-            }
+            Binding::Guarded { limit } => dropins.write(DROPIN_FILE, &bound_to_guard(name, file, limit))?,
             Binding::Free => dropins.remove(DROPIN_FILE)?,
         }
-        self.files.write(name, content)
+        self.files.write(name, file.content())
     }
 
     /// The file last: while it is there, the rest is deleted with it by the next try.
@@ -200,8 +202,17 @@ pub enum Stopping {
     Unknown,
 }
 
-fn has_install(content: &str) -> bool {
-    content.lines().any(|line| line.trim() == "[Install]")
+/// Whether a unit says how it is enabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Install {
+    No,
+    Yes,
+}
+
+impl Install {
+    fn of(file: &UnitFile) -> Self {
+        if file.has_install() { Self::Yes } else { Self::No }
+    }
 }
 
 #[cfg(test)]
@@ -226,10 +237,14 @@ mod tests {
     const TEXT: &str = "[Service]\nExecStart=/bin/sleep 500\n";
     const INSTALLED: &str = "[Service]\nExecStart=/bin/sleep 500\n[Install]\nWantedBy=multi-user.target\n";
 
+    fn file(text: &str) -> UnitFile {
+        UnitFile::parse(text).unwrap()
+    }
+
     #[tokio::test]
     async fn a_unit_is_written_linked_started_and_unloaded_in_order() {
         let lab = lab();
-        lab.units.load("a.service", TEXT, Binding::Free).await.unwrap();
+        lab.units.load("a.service", &file(TEXT), Binding::Free).await.unwrap();
         lab.fake.reload().await.unwrap();
         lab.fake.start("a.service").await.unwrap();
         let found = lab.units.found().await.unwrap();
@@ -249,7 +264,7 @@ mod tests {
     async fn the_file_stays_until_the_unit_has_stopped() {
         let lab = lab();
         lab.fake.behave("a.service", Behaviour::StopsSlowly);
-        lab.units.load("a.service", TEXT, Binding::Free).await.unwrap();
+        lab.units.load("a.service", &file(TEXT), Binding::Free).await.unwrap();
         lab.fake.reload().await.unwrap();
         lab.fake.start("a.service").await.unwrap();
         for _ in 0..3 {
@@ -265,7 +280,7 @@ mod tests {
     #[tokio::test]
     async fn a_stop_that_is_refused_deletes_nothing() {
         let lab = lab();
-        lab.units.load("a.service", TEXT, Binding::Free).await.unwrap();
+        lab.units.load("a.service", &file(TEXT), Binding::Free).await.unwrap();
         lab.fake.reload().await.unwrap();
         lab.fake.start("a.service").await.unwrap();
         lab.fake.behave("a.service", Behaviour::RefusesToStop);
@@ -278,11 +293,11 @@ mod tests {
     #[tokio::test]
     async fn a_unit_with_install_is_enabled_and_undone_when_that_fails() {
         let lab = lab();
-        lab.units.load("a.service", INSTALLED, Binding::Free).await.unwrap();
+        lab.units.load("a.service", &file(INSTALLED), Binding::Free).await.unwrap();
         assert_eq!(lab.fake.count("enable a.service"), 1);
         lab.fake.behave("b.service", Behaviour::RefusesToEnable);
         let limit = Duration::from_secs(10);
-        lab.units.load("b.service", INSTALLED, Binding::Guarded { limit }).await.unwrap_err();
+        lab.units.load("b.service", &file(INSTALLED), Binding::Guarded { limit }).await.unwrap_err();
         assert_eq!(lab.units.found().await.unwrap().into_keys().collect::<Vec<_>>(), ["a.service"]);
         assert!(!lab.dir.path().join("system/b.service.d").exists());
         assert_eq!(lab.fake.count("disable b.service"), 1);
@@ -292,12 +307,12 @@ mod tests {
     async fn a_guarded_unit_has_its_drop_in_until_it_is_unloaded() {
         let lab = lab();
         let limit = Duration::from_secs(10);
-        lab.units.load("a.service", TEXT, Binding::Guarded { limit }).await.unwrap();
+        lab.units.load("a.service", &file(TEXT), Binding::Guarded { limit }).await.unwrap();
         let dropin = lab.dir.path().join("system/a.service.d/99-fleet-guard.conf");
         assert!(std::fs::read_to_string(&dropin).unwrap().contains("BindsTo=fleet-guard.service"));
-        lab.units.load("a.service", TEXT, Binding::Free).await.unwrap();
+        lab.units.load("a.service", &file(TEXT), Binding::Free).await.unwrap();
         assert!(!dropin.exists());
-        lab.units.load("a.service", TEXT, Binding::Guarded { limit }).await.unwrap();
+        lab.units.load("a.service", &file(TEXT), Binding::Guarded { limit }).await.unwrap();
         assert_eq!(lab.units.unload("a.service").await.unwrap(), Unloading::Done);
         assert!(!dropin.parent().unwrap().exists());
     }
@@ -305,7 +320,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_written_and_not_linked_is_adopted_without_a_start() {
         let lab = lab();
-        lab.units.write("a.service", INSTALLED, Binding::Free).unwrap();
+        lab.units.write("a.service", &file(INSTALLED), Binding::Free).unwrap();
         assert!(lab.units.adopt().await.unwrap().is_empty());
         assert_eq!(lab.fake.log(), ["link a.service", "enable a.service", "reload"]);
         lab.fake.start("a.service").await.unwrap();
@@ -318,8 +333,8 @@ mod tests {
     async fn a_unit_that_cannot_be_adopted_does_not_keep_the_others() {
         let lab = lab();
         lab.fake.behave("a.service", Behaviour::RefusesToEnable);
-        lab.units.write("a.service", INSTALLED, Binding::Free).unwrap();
-        lab.units.write("b.service", INSTALLED, Binding::Free).unwrap();
+        lab.units.write("a.service", &file(INSTALLED), Binding::Free).unwrap();
+        lab.units.write("b.service", &file(INSTALLED), Binding::Free).unwrap();
         assert_eq!(lab.units.adopt().await.unwrap().len(), 1);
         assert_eq!(lab.fake.count("enable b.service"), 1);
     }

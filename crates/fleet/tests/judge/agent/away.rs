@@ -127,3 +127,28 @@ async fn a_registry_without_its_marker_takes_nothing_away() {
         lab.wait_gone(&format!("u{n}.service")).await;
     }
 }
+
+/// A put whose outcome is not known: what is there is listed again, and the machine's key is written again.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_report_of_unknown_outcome_all_is_looked_at_again() {
+    let Some(lab) = Lab::started().await else { return };
+    lab.place("a.service", SLEEPER, "launched").await;
+    lab.place("b.service", SLEEPER, "launched").await;
+    lab.wait_reported("a.service", "active").await;
+    lab.wait_reported("b.service", "active").await;
+    let machine = format!("/fleet/v1/machines/{HERE}");
+    let before = lab.store.get(&machine).await.unwrap().kv.unwrap();
+    lab.etcd.pause();
+    lab.fake.fail("a.service");
+    // Longer than a request's time, shorter than the lease lives.
+    sleep(Duration::from_millis(1600)).await;
+    lab.etcd.resume();
+    lab.wait_reported("a.service", "failed").await;
+    lab.wait("the machine's key is written again", async || {
+        lab.store.get(&machine).await.unwrap().kv.is_some_and(|kv| kv.version > before.version)
+    })
+    .await;
+    let after = lab.store.get(&machine).await.unwrap().kv.unwrap();
+    assert_eq!((after.lease, after.create_revision), (before.lease, before.create_revision));
+    assert_eq!(lab.report("b.service").await.unwrap()["active"], "active");
+}
