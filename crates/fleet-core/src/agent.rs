@@ -15,13 +15,16 @@
 //!    [`Reading::Partial`]. The parts are `schedule/<machine>/`, `global/`, `meta/<machine>/`, `hold/<machine>` and
 //!    `marker`.
 //! 4. *Plan* after each change of what is wanted or here, and when a surplus unit's time is over. Do the tasks in order.
-//!    After each that succeeds call [`Memory::done`] and write the memory down before the next. A task that fails, and
-//!    a claim that is refused, leaves out the later tasks of its unit; the next plan has them again.
-//! 5. *A claim of unknown outcome* is read again before the next plan, as in 2.
+//!    Before each call [`Memory::begin`], after each that succeeds [`Memory::done`], and write the memory down each time.
+//!    A task that fails, and a claim that is refused, leaves out the later tasks of its unit; the next plan has them
+//!    again. A new plan takes the place of what is left of the one before.
+//! 5. *Writes* are transactions that compare the modification of one's own `machines/<id>`. One of unknown outcome may
+//!    come late, so after it that key is put anew, which keeps it out, and only then claims and reports of one's own are
+//!    read again. A late removal of a claim that is in use again would give the unit away, a late report would stay.
 //! 6. *Surplus units* are looked up while there are any in the memory: once which machine's entry there is, then that
 //!    machine's report ([`Elsewhere::of`]).
-//! 7. *Reports* are put when [`reports`] differ from what was put, and removed when they are not in it. After one of
-//!    unknown outcome one's own are listed again.
+//! 7. *Reports* are put when [`reports`] differ from what was put, and removed when they are not in it. A new lease
+//!    needs all of them again.
 
 mod chosen;
 pub mod exclusive;

@@ -21,6 +21,8 @@ pub enum Flaw {
     NoClaim,
     /// Agent: claims without comparing the entry and its own key.
     BlindClaim,
+    /// Agent: writes do not compare its own key.
+    NoOwnFence,
     /// Agent: exclusive units are not stopped when the lease is overdue.
     NoGuard,
     /// Agent: counts the lease from the answer, and thrice as long.
@@ -33,6 +35,8 @@ pub enum Flaw {
     MarkerIgnored,
     /// Agent: the next process does not know what was started.
     Forgetful,
+    /// Agent: a unit whose unload was given up passes for started.
+    UnloadNotNoted,
     /// Agent: a unit that went elsewhere stays for ever.
     SurplusForever,
     /// Agent: does not put reports again that a new lease needs.
@@ -42,7 +46,7 @@ pub enum Flaw {
 }
 
 /// All of them.
-pub const FLAWS: [Flaw; 18] = [
+pub const FLAWS: [Flaw; 20] = [
     Flaw::NoFence,
     Flaw::PassBehind,
     Flaw::UnknownIgnored,
@@ -52,12 +56,14 @@ pub const FLAWS: [Flaw; 18] = [
     Flaw::ClaimsNotKept,
     Flaw::NoClaim,
     Flaw::BlindClaim,
+    Flaw::NoOwnFence,
     Flaw::NoGuard,
     Flaw::LeaseTooLong,
     Flaw::OldClaims,
     Flaw::PartialIsWhole,
     Flaw::MarkerIgnored,
     Flaw::Forgetful,
+    Flaw::UnloadNotNoted,
     Flaw::SurplusForever,
     Flaw::OldReports,
     Flaw::ClaimKept,
