@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod engine;
 pub mod model;
+pub mod moment;
 pub mod name;
 pub mod requirements;
 pub mod unit_file;

@@ -1,0 +1,84 @@
+//! What an agent remembers, also over a restart of its process, but not of the machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::chosen::chosen;
+use super::{Here, Task, Wanted};
+use crate::moment::Moment;
+use crate::name::UnitName;
+
+/// What an agent remembers. It is written to `/run` after each task, so that the next process goes on with it and a
+/// reboot forgets it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Units that were started, and for which wish: a unit that failed since is not started again for the same.
+    #[serde(default)]
+    pub started: BTreeMap<UnitName, Started>,
+    /// Exclusive units whose claim this machine has.
+    #[serde(default)]
+    pub claims: BTreeSet<UnitName>,
+    /// Units that went elsewhere while the machine was lost, and until when they may stay.
+    #[serde(default)]
+    pub surplus: BTreeMap<UnitName, Moment>,
+}
+
+/// What a unit was started for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Modification of the wish.
+    pub modification: i64,
+    /// Hash of the file.
+    pub hash: String,
+    /// Whether the guard stops it.
+    pub exclusive: bool,
+}
+
+impl Memory {
+    /// Takes note of a task that was carried out: of a start or stop when the service manager has taken the order, of an
+    /// unload when the file is gone, of a claim or release when the store has answered.
+    pub fn done(&mut self, task: &Task) {
+        match task {
+            Task::Unload(unit) => {
+                self.started.remove(unit);
+                self.surplus.remove(unit);
+            }
+            Task::Stop(unit) => {
+                self.started.remove(unit);
+            }
+            Task::Start { unit, started } => {
+                self.started.insert(unit.clone(), started.clone());
+            }
+            Task::Claim { unit, .. } => {
+                self.claims.insert(unit.clone());
+            }
+            Task::Release(unit) => {
+                self.claims.remove(unit);
+            }
+            Task::Load(_) | Task::Reload => {}
+        }
+    }
+
+    /// Takes note that the lease is overdue or gone: the guard has stopped exclusive units, and others may have their
+    /// claims. They are started again under a new lease.
+    pub fn overdue(&mut self) {
+        self.started.retain(|_, started| !started.exclusive);
+        self.claims.clear();
+    }
+
+    /// Takes note of the claims that the store has for this machine.
+    pub fn claims_read(&mut self, claims: impl IntoIterator<Item = UnitName>) {
+        self.claims = claims.into_iter().collect();
+    }
+
+    /// Takes note that the machine is back after its lease was gone, with the first whole reading: units that it has and
+    /// is not to have may stay for the grace, until they are active elsewhere.
+    pub fn came_back(&mut self, wanted: &Wanted, here: &Here, grace: Duration) {
+        let chosen = chosen(wanted, here);
+        let surplus = here.units.keys().filter(|unit| !chosen.contains_key(*unit));
+        let plain = surplus.filter(|unit| self.started.get(*unit).is_some_and(|started| !started.exclusive));
+        self.surplus = plain.map(|unit| (unit.clone(), here.now.after(grace))).collect();
+    }
+}
