@@ -13,6 +13,11 @@ const PING_EVERY: Duration = Duration::from_secs(6);
 /// How long the answer to a probe may take before the connection counts as dead.
 const PING_PATIENCE: Duration = Duration::from_secs(4);
 
+/// How many bytes of one answer or watch may be under way before somebody takes them.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// The same for all of a connection: so many that watches whose events nobody takes never hold up other requests.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
+
 /// How to reach etcd.
 #[derive(Clone)]
 pub struct Config {
@@ -88,6 +93,8 @@ impl Config {
             .keep_alive_timeout(PING_PATIENCE)
             // etcd counts probes of idle connections as abuse.
             .keep_alive_while_idle(false)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .tcp_nodelay(true))
     }
 

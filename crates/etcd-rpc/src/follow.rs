@@ -11,8 +11,6 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::keys::KeyValue;
 
-use task::Timing;
-
 /// How many events wait for a caller that is busy; then etcd keeps them.
 const EVENTS_AHEAD: usize = 16;
 
@@ -36,8 +34,8 @@ pub enum Event {
         revision: i64,
     },
     /// The store cannot be heard, or said that it will not tell. The follower tries again by itself, with growing
-    /// pauses, and says so again only when the reason becomes another one. The next event that is not this one means
-    /// that the store is back.
+    /// pauses, and says so again only when the kind of the error becomes another one. The next event that is not this
+    /// one means that the store is back.
     Away(Error),
 }
 
@@ -67,12 +65,8 @@ pub struct Follower {
 impl Client {
     /// Begins to follow all keys that begin with `prefix`. Must be called within a tokio runtime.
     pub fn follow(&self, prefix: &str) -> Follower {
-        self.follow_timed(prefix, Timing::default())
-    }
-
-    fn follow_timed(&self, prefix: &str, timing: Timing) -> Follower {
         let (tell, events) = mpsc::channel(EVENTS_AHEAD);
-        let task = tokio::spawn(task::run(self.clone(), prefix.to_owned(), timing, tell));
+        let task = tokio::spawn(task::run(self.clone(), prefix.to_owned(), tell));
         Follower { events, task }
     }
 }

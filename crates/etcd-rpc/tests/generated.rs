@@ -1,7 +1,5 @@
 //! The committed code of etcd's messages is what `proto/etcd.proto` gives.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
 use std::env;
 use std::fs;
 use std::path::Path;

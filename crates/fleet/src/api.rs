@@ -68,17 +68,22 @@ pub enum Put {
 #[serde(rename_all = "camelCase")]
 pub struct UnitState {
     /// Unit's name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Hash of its file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hash: String,
     /// Machine.
-    #[serde(rename = "machineID")]
+    #[serde(rename = "machineID", default, skip_serializing_if = "String::is_empty")]
     pub machine_id: String,
     /// LOAD.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub systemd_load_state: String,
     /// ACTIVE.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub systemd_active_state: String,
     /// SUB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub systemd_sub_state: String,
 }
 
@@ -179,15 +184,30 @@ pub enum ErrorKind {
     Unavailable,
     /// 500.
     Internal,
+    /// Nobody answers a client, or not in time; whether a change was made is not known. Has no status of its own: a
+    /// server that asks another one says 503.
+    Unreachable,
+}
+
+impl Error {
+    /// Makes an error; `message` is one line that ends in the remedy.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
 }
 
 /// Somebody who answers for a fleet.
 pub trait Api: Send + Sync + 'static {
-    /// Lists units.
+    /// Lists units. Every page shows the revision that the first one was made at; a token whose revision is no longer
+    /// kept is `Invalid`.
     fn units(&self, from: Option<Token>) -> impl Future<Output = Result<Page<Unit>, Error>> + Send;
     /// Returns one unit.
     fn unit(&self, name: &str) -> impl Future<Output = Result<Unit, Error>> + Send;
-    /// Makes a unit as wanted.
+    /// Makes a unit as wanted: a new one is inactive unless the wish says more, a known one whose content differs (other
+    /// options, not other comments) gets the new content.
+    ///
+    /// `Conflict`: an unknown unit without content, or a known one for which nothing else is wanted. `Invalid`: a bad
+    /// name, bad content, requirements that exclude each other, or a template that is to be more than inactive.
     fn put_unit(&self, name: &str, wish: Wish) -> impl Future<Output = Result<Put, Error>> + Send;
     /// Removes a unit.
     fn delete_unit(&self, name: &str) -> impl Future<Output = Result<(), Error>> + Send;
@@ -199,7 +219,7 @@ pub trait Api: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Page<UnitState>, Error>> + Send;
     /// Lists machines that are alive.
     fn machines(&self, from: Option<Token>) -> impl Future<Output = Result<Page<Machine>, Error>> + Send;
-    /// Changes metadata of machines, all or none.
+    /// Changes metadata of machines in this order, all or none.
     fn change_metadata(&self, changes: Vec<MetadataChange>)
     -> impl Future<Output = Result<(), Error>> + Send;
     /// Says whether a machine takes units; it must be alive unless it is freed.

@@ -7,6 +7,7 @@ pub mod api;
 pub mod config;
 pub mod ctl;
 pub mod engine;
+pub mod guard;
 pub mod http;
 pub mod registry;
 pub mod systemd;

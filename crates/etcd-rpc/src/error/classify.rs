@@ -26,7 +26,7 @@ pub(crate) fn classify(endpoint: &str, within: Duration, status: &Status) -> Err
         Error::Timeout { endpoint, within }
     } else if says("etcdserver: no leader") {
         Error::NoLeader { endpoint }
-    } else if says("leader changed") || says("server stopped") || says("watch canceled") {
+    } else if says("leader changed") || says("server stopped") {
         Error::Interrupted { endpoint, reason: message.to_owned() }
     } else if says("database space exceeded") {
         Error::NoSpace
@@ -60,7 +60,7 @@ pub(crate) fn is_stale_token(status: &Status) -> bool {
     status.source().is_none()
         && [
             "invalid auth token",
-            "revision in auth store is old",
+            "revision in header is old",
             "revision of auth store is old",
             "user name is empty",
         ]
@@ -75,7 +75,7 @@ fn is_denied(status: &Status) -> bool {
 }
 
 fn is_not_ready(message: &str) -> bool {
-    ["not capable", "not supported for learner", "unhealthy cluster", "too many requests", "not leader"]
+    ["not capable", "not supported for learner", "unhealthy cluster", "too many requests", "proposal dropped"]
         .iter()
         .any(|words| message.contains(words))
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod model;
 
+use std::mem::{Discriminant, discriminant};
+
 use crate::error::Error;
 use crate::generated::event::EventType;
 use crate::generated::{self as proto, WatchResponse};
@@ -17,8 +19,8 @@ pub(super) struct Course {
     told: Option<Position>,
     /// Changes of a response of which parts are still to come.
     parts: Vec<proto::Event>,
-    /// The reason that was told last, while the store is away.
-    away: Option<Error>,
+    /// The kind of the error that was told last, while the store is away.
+    away: Option<Discriminant<Error>>,
 }
 
 /// What has to be done next.
@@ -115,11 +117,10 @@ impl Course {
     /// A list or a watch failed. Gives what is told of it: nothing if that was told already.
     pub(super) fn failed(&mut self, error: Error) -> Option<Event> {
         self.parts.clear();
-        if self.away.as_ref() == Some(&error) {
-            return None;
-        }
-        self.away = Some(error.clone());
-        Some(Event::Away(error))
+        let kind = Some(discriminant(&error));
+        let is_told = self.away == kind;
+        self.away = kind;
+        (!is_told).then_some(Event::Away(error))
     }
 }
 
@@ -262,13 +263,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_told_once_until_it_becomes_another() {
+    fn a_kind_of_failure_is_told_once_until_it_becomes_another() {
         let mut course = listed();
         assert!(course.failed(unreachable("x")).is_some());
-        assert_eq!(course.failed(unreachable("x")), None);
-        assert!(course.failed(unreachable("y")).is_some());
+        assert_eq!(course.failed(unreachable("y")), None);
+        assert!(course.failed(Error::NoLeader { endpoint: "e".into() }).is_some());
+        assert!(course.failed(unreachable("x")).is_some());
         course.listed(Vec::new(), AT);
-        assert!(course.failed(unreachable("y")).is_some());
+        assert!(course.failed(unreachable("x")).is_some());
     }
 
     #[test]

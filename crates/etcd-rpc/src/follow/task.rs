@@ -20,15 +20,14 @@ use super::Event;
 use super::course::{Course, Heard, Want};
 use super::pauses::Pauses;
 
-/// What a follower does by the clock.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timing {
-    /// How often etcd is asked how far the watch is. A prefix that nobody writes to would otherwise ask for history
-    /// that is compacted, and be listed again, after each lost connection.
-    pub(super) progress_every: Duration,
-    /// A watch that was heard for so long has worked: what ends it is a first failure.
-    pub(super) settled_after: Duration,
-}
+/// The reason for the end of a watch that etcd gives none for.
+const STREAM_ENDED: &str = "etcd ended the watch without a word";
+
+/// How often etcd is asked how far the watch is, in timeouts of requests. A prefix that nobody writes to would otherwise
+/// ask for history that is compacted, and be listed again, after each lost connection.
+const PROGRESS_TIMEOUTS: u32 = 20;
+/// A watch that was heard for so long has worked: what ends it is a first failure.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// An open watch.
 struct Watch {
@@ -47,14 +46,8 @@ enum End {
     Broken(Error),
 }
 
-impl Default for Timing {
-    fn default() -> Self {
-        Self { progress_every: Duration::from_secs(120), settled_after: Duration::from_secs(10) }
-    }
-}
-
 /// Follows until nobody listens any more.
-pub(super) async fn run(client: Client, prefix: String, timing: Timing, tell: mpsc::Sender<Event>) {
+pub(super) async fn run(client: Client, prefix: String, tell: mpsc::Sender<Event>) {
     let mut course = Course::default();
     let mut pauses = Pauses::new();
     loop {
@@ -70,8 +63,8 @@ pub(super) async fn run(client: Client, prefix: String, timing: Timing, tell: mp
             },
             Want::Watch { from } => {
                 let begin = Instant::now();
-                let end = watch(&client, &prefix, from, timing, &mut course, &tell).await;
-                if begin.elapsed() >= timing.settled_after {
+                let end = watch(&client, &prefix, from, &mut course, &tell).await;
+                if begin.elapsed() >= SETTLED_AFTER {
                     pauses.reset();
                 }
                 end
@@ -101,7 +94,6 @@ async fn watch(
     client: &Client,
     prefix: &str,
     from: i64,
-    timing: Timing,
     course: &mut Course,
     tell: &mpsc::Sender<Event>,
 ) -> End {
@@ -112,7 +104,8 @@ async fn watch(
     let Watch { requests, mut responses, first } = answer;
     let calls = &client.calls;
     let mut heard = course.opened(&first);
-    let mut progress = interval_at(Instant::now() + timing.progress_every, timing.progress_every);
+    let progress_every = calls.timeout() * PROGRESS_TIMEOUTS;
+    let mut progress = interval_at(Instant::now() + progress_every, progress_every);
     progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         match heard {
@@ -124,14 +117,14 @@ async fn watch(
             }
             Heard::Gap => return End::Gap,
             Heard::Ended(reason) => {
-                let status = Status::unavailable(format!("watch canceled: {reason}"));
+                let status = Status::unavailable(reason);
                 return broken(classify(calls.url(place), calls.timeout(), &status));
             }
         }
         heard = tokio::select! {
             response = responses.message() => match response {
                 Ok(Some(response)) => course.heard(response),
-                Ok(None) => Heard::Ended("the stream ended".to_owned()),
+                Ok(None) => Heard::Ended(STREAM_ENDED.to_owned()),
                 Err(status) => {
                     calls.note_failed(place);
                     return broken(classify(calls.url(place), calls.timeout(), &status));
@@ -172,7 +165,7 @@ async fn open(client: &Client, prefix: &str, from: i64) -> Result<Answered<Watch
         let mut client = WatchClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
         let mut responses = client.watch(request).await?.into_inner();
         let first = responses.message().await?;
-        let first = first.ok_or_else(|| Status::unavailable("watch canceled: the stream ended"))?;
+        let first = first.ok_or_else(|| Status::unavailable(STREAM_ENDED))?;
         if first.canceled && first.compact_revision == 0 {
             // As a failure, so that a stale login is renewed.
             return Err(Status::unavailable(first.cancel_reason));

@@ -146,7 +146,7 @@ async fn a_server_of_another_name_is_not_trusted() {
         }
     };
     assert!(
-        matches!(&error, Error::Certificate { reason, .. } if reason.contains("NotValidForName")),
+        matches!(&error, Error::Certificate { reason, .. } if reason.contains("not valid for name")),
         "{error:?}"
     );
 }

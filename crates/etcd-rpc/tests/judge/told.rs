@@ -20,6 +20,8 @@ pub(crate) struct Told {
     pub(crate) reasons: Vec<Error>,
     /// Every change with its revision, since the first list.
     pub(crate) changes: Vec<(i64, String)>,
+    /// How many changes the longest event had.
+    pub(crate) longest: usize,
 }
 
 impl Told {
@@ -27,7 +29,7 @@ impl Told {
     pub(crate) async fn follow(client: &Client, prefix: &str) -> Self {
         let follower = client.follow(prefix);
         let (known, reasons, changes) = (BTreeMap::new(), Vec::new(), Vec::new());
-        let mut told = Self { follower, known, revision: 0, n_listings: 0, reasons, changes };
+        let mut told = Self { follower, known, revision: 0, n_listings: 0, reasons, changes, longest: 0 };
         told.until("the first list", |told| told.n_listings == 1).await;
         told
     }
@@ -55,6 +57,7 @@ impl Told {
             }
             Event::Changes { changes, revision } => {
                 assert!(revision >= self.revision, "{revision} after {}", self.revision);
+                self.longest = self.longest.max(changes.len());
                 for change in changes {
                     let (at, key, value) = match change {
                         Change::Put(kv) => (kv.mod_revision, kv.key, Some(kv.value)),

@@ -1,0 +1,141 @@
+//! What the registry wants of this machine, understood: from keys and values to what `fleet-core` plans with.
+
+use std::collections::BTreeMap;
+
+use etcd_rpc::KeyValue;
+use fleet_core::agent::{KnownWish, Reading, Wanted, Wish, exclusive};
+use fleet_core::model::{Hold, Machine};
+use fleet_core::name::UnitName;
+use fleet_core::requirements::Requirements;
+use fleet_core::unit_file::UnitFile;
+
+use super::settings::Settings;
+use super::sight::Parts;
+use super::wire::{self, Keys};
+use crate::systemd::Binding;
+
+/// What is wanted, with the files of the units, and what could not be understood.
+#[derive(Debug)]
+pub(super) struct Wishes {
+    /// For the plan.
+    pub(super) wanted: Wanted,
+    /// Files of units that are understood.
+    pub(super) files: BTreeMap<UnitName, File>,
+    /// Keys whose values are not understood, each with why. What they are about stays as it is.
+    pub(super) wrong: BTreeMap<String, String>,
+}
+
+/// A unit's file, and how it is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct File {
+    /// The file.
+    pub(super) content: UnitFile,
+    /// Whether it ends with the guard.
+    pub(super) binding: Binding,
+}
+
+impl Wishes {
+    /// Understands parts that were all read.
+    pub(super) fn of(parts: &Parts, settings: &Settings) -> Self {
+        let keys = Keys::new(&settings.prefix);
+        let reading =
+            if parts.marker.contains_key(&keys.marker()) { Reading::Whole } else { Reading::Unmarked };
+        let mut wishes = Self::none();
+        wishes.wanted.reading = reading;
+        wishes.wanted.machine = wishes.machine(parts, settings, &keys);
+        wishes.wanted.entries = wishes.units(settings, &keys, parts.schedule.values());
+        wishes.wanted.globals = wishes.units(settings, &keys, parts.global.values());
+        wishes
+    }
+
+    /// What follows while not all parts are known.
+    pub(super) fn none() -> Self {
+        let (entries, globals) = (BTreeMap::new(), BTreeMap::new());
+        let wanted = Wanted { reading: Reading::Partial, machine: None, entries, globals };
+        Self { wanted, files: BTreeMap::new(), wrong: BTreeMap::new() }
+    }
+
+    fn units<'a>(
+        &mut self,
+        settings: &Settings,
+        keys: &Keys,
+        kvs: impl Iterator<Item = &'a KeyValue>,
+    ) -> BTreeMap<UnitName, Wish> {
+        let mut wishes = BTreeMap::new();
+        for kv in kvs {
+            let Some(unit) = keys.unit_of(&kv.key) else {
+                self.wrong.insert(kv.key.clone(), "it names no unit; delete it".to_owned());
+                continue;
+            };
+            let wish = match understand(&unit, kv) {
+                // What a machine has for itself goes before what all have.
+                Ok((wish, content)) => {
+                    let binding = binding(settings, &wish);
+                    self.files.entry(unit.clone()).or_insert(File { content, binding });
+                    Wish::Known(wish)
+                }
+                Err(why) => {
+                    self.wrong.insert(kv.key.clone(), why);
+                    Wish::Frozen
+                }
+            };
+            wishes.insert(unit, wish);
+        }
+        wishes
+    }
+
+    /// This machine with its metadata and hold; none if one of them is not understood.
+    fn machine(&mut self, parts: &Parts, settings: &Settings, keys: &Keys) -> Option<Machine> {
+        let mut metadata = settings.metadata.clone();
+        let (prefix, mut is_whole) = (keys.meta_of(&settings.machine), true);
+        for kv in parts.meta.values() {
+            let key = kv.key.strip_prefix(&prefix).unwrap_or_default();
+            match wire::meta_of(&kv.value) {
+                Some(value) if value.is_empty() => drop(metadata.remove(key)),
+                Some(value) => drop(metadata.insert(key.to_owned(), value)),
+                None => is_whole = self.is_not_understood(kv),
+            }
+        }
+        let hold = match parts.hold.get(&keys.hold(&settings.machine)) {
+            Some(kv) => wire::hold_of(&kv.value).or_else(|| {
+                is_whole = self.is_not_understood(kv);
+                None
+            }),
+            None => Some(Hold::None),
+        };
+        let hold = hold.filter(|_| is_whole)?;
+        let ip = settings.public_ip.clone().unwrap_or_default();
+        Some(Machine { id: settings.machine.clone(), ip, metadata, hold })
+    }
+
+    /// Takes note of a value that is not understood; returns that not all is.
+    fn is_not_understood(&mut self, kv: &KeyValue) -> bool {
+        let why = "its value is not understood; write it again or delete it".to_owned();
+        self.wrong.insert(kv.key.clone(), why);
+        false
+    }
+}
+
+/// Exclusive units are stopped with the guard, in the time that the margin gives.
+fn binding(settings: &Settings, wish: &KnownWish) -> Binding {
+    if wish.requirements.exclusive {
+        Binding::Guarded { limit: exclusive::margin(settings.ttl) }
+    } else {
+        Binding::Free
+    }
+}
+
+/// Returns what an entry or a global unit wants, and the unit's file.
+fn understand(unit: &UnitName, kv: &KeyValue) -> Result<(KnownWish, UnitFile), String> {
+    let value: wire::Wanted = serde_json::from_slice(&kv.value)
+        .map_err(|err| format!("its value is not understood ({err}); submit the unit again"))?;
+    let file = UnitFile::parse(&value.content)
+        .map_err(|err| format!("its file is not understood ({err}); submit the unit again"))?;
+    let (requirements, _) = Requirements::of(unit, &file).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        format!("its requirements are not understood ({}); submit the unit again", problems.join("; "))
+    })?;
+    let (desired, finished, hash) = (value.desired, value.finished, file.hash().to_owned());
+    let wish = KnownWish { modification: kv.mod_revision, hash, desired, finished, requirements };
+    Ok((wish, file))
+}

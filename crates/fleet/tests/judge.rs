@@ -1,0 +1,6 @@
+//! What the parts of fleet do with the etcd that we ship.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+#[path = "judge/agent.rs"]
+mod agent;
