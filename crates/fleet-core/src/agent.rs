@@ -7,9 +7,9 @@
 //!    it still lives; otherwise take a new one and put `machines/<id>` with it. The moment until which exclusive units
 //!    may run is [`exclusive::until`] of when the answered keep-alive, or the grant, was *sent*; it is handed to the
 //!    guard before any exclusive unit is started, and never set back.
-//! 2. *Lease gone or overdue.* Call [`Memory::overdue`], at the latest when the moment has passed. With a new lease read
-//!    which claims in the store are this machine's ([`Memory::claims_read`]), put its key, read all parts again, and then
-//!    call [`Memory::came_back`] once.
+//! 2. *Lease gone or overdue.* Call [`Memory::overdue`], at the latest when the moment has passed. With a new lease put
+//!    the machine's key and after that, because the engine may remove claims until then, read which claims in the store
+//!    are this machine's ([`Memory::claims_read`]); read all parts again, and then call [`Memory::came_back`] once.
 //!    After a reboot there is no memory: the claims are read all the same, because the store remembers them.
 //! 3. *Reading.* From the moment at which the connection is lost until all parts were read again it is
 //!    [`Reading::Partial`]. The parts are `schedule/<machine>/`, `global/`, `meta/<machine>/`, `hold/<machine>` and

@@ -278,7 +278,10 @@ fn transaction(decision: &Decision, term: i64, ether: &Ether) -> Txn {
             compares.push(modification(key, *entry));
             vec![Op::Delete(key)]
         }
-        Action::Release { unit, claim, .. } => {
+        Action::Release { unit, machine, claim } => {
+            if !ether.has(Flaw::BlindRelease) {
+                compares.push(Compare::Create(Key::Machine(machine_of(machine)), 0));
+            }
             compares.push(modification(Key::Claim(unit_of(unit)), *claim));
             vec![Op::Delete(Key::Claim(unit_of(unit)))]
         }

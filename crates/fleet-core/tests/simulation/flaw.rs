@@ -17,6 +17,8 @@ pub enum Flaw {
     GraceWhileAway,
     /// Engine: removes a lost machine's claims at once.
     ClaimsNotKept,
+    /// Engine: removes the claim of a machine that may be back by now.
+    BlindRelease,
     /// Agent: starts exclusive units without a claim.
     NoClaim,
     /// Agent: claims without comparing the entry and its own key.
@@ -46,7 +48,7 @@ pub enum Flaw {
 }
 
 /// All of them.
-pub const FLAWS: [Flaw; 20] = [
+pub const FLAWS: [Flaw; 21] = [
     Flaw::NoFence,
     Flaw::PassBehind,
     Flaw::UnknownIgnored,
@@ -54,6 +56,7 @@ pub const FLAWS: [Flaw; 20] = [
     Flaw::NoGrace,
     Flaw::GraceWhileAway,
     Flaw::ClaimsNotKept,
+    Flaw::BlindRelease,
     Flaw::NoClaim,
     Flaw::BlindClaim,
     Flaw::NoOwnFence,
