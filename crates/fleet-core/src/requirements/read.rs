@@ -80,7 +80,8 @@ impl Reader<'_> {
 
     fn machine_id(&mut self, line: Line, value: &str) -> bool {
         let is_id = [8, 32].contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !is_id && !(self.unit.is_template() && value.contains('%')) {
+        let is_left_open = self.unit.is_template() && value.contains('%');
+        if !is_id && !is_left_open {
             self.refuse(line, format!("MachineID={value} is no id of 32 hexadecimal digits, or its first 8"));
         } else if self.requirements.machine_id.is_some() {
             self.warn(line, "MachineID= is given more than once: the first one counts");
