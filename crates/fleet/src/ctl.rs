@@ -17,6 +17,7 @@ mod list;
 mod local;
 mod look;
 mod out;
+mod plan;
 mod show;
 mod sight;
 mod source;

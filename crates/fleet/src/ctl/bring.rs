@@ -1,17 +1,17 @@
 //! `submit`, `load` and `start`: stores units where that is needed, sets what is wanted of them, and waits.
 
 use fleet_core::model::State;
-use fleet_core::unit_file::UnitFile;
 
 use super::Context;
 use super::failure::Failure;
 use super::flags::unit_flags::Patience;
-use super::local::{Argument, check};
+use super::local::Argument;
 use super::out::{Event, Events};
-use super::source::{Replacing, of_new, of_stored};
-use super::view::{Facts, Spread};
+use super::plan::{Step, plan};
+use super::source::Replacing;
+use super::view::Spread;
 use super::wait::{Budget, until_active, until_state, word};
-use crate::api::{Api, Unit, Wish};
+use crate::api::Api;
 
 /// Which of the commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub enum Verb {
 }
 
 impl Verb {
-    fn goal(self) -> State {
+    /// Returns the state that it asks for.
+    pub fn goal(self) -> State {
         match self {
             Self::Submit => State::Inactive,
             Self::Load => State::Loaded,
@@ -33,7 +34,8 @@ impl Verb {
         }
     }
 
-    fn word(self) -> &'static str {
+    /// Returns its name.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Submit => "submit",
             Self::Load => "load",
@@ -42,20 +44,13 @@ impl Verb {
     }
 
     /// Returns the command for units in a state.
-    fn of(state: State) -> Self {
+    pub fn of(state: State) -> Self {
         match state {
             State::Inactive => Self::Submit,
             State::Loaded => Self::Load,
             State::Launched => Self::Start,
         }
     }
-}
-
-/// A unit that a command has changed, or that is still on its way.
-#[derive(Debug)]
-struct Brought {
-    name: String,
-    facts: Facts,
 }
 
 /// Does it for all units of a command.
@@ -86,30 +81,39 @@ async fn bring<A: Api>(
     patience: Patience,
     events: &mut Events,
 ) -> Result<(), Failure> {
-    let mut waiting = Vec::new();
+    // All are looked at before one is touched: a name with a slip changes nothing.
+    let mut steps: Vec<Step> = Vec::new();
     for argument in arguments {
-        let Some(brought) = one(cx, verb, argument, replacing).await? else { continue };
-        match (verb, brought.facts.spread) {
+        if !steps.iter().any(|step| step.name == argument.name.as_str()) {
+            steps.extend(plan(cx, verb, argument, replacing).await?);
+        }
+    }
+    let mut waiting = Vec::new();
+    for step in steps {
+        if let Some(wish) = &step.wish {
+            cx.fleet.put(&step.name, wish.clone()).await?;
+        }
+        match (verb, step.facts.spread) {
             (Verb::Submit, _) => events.say(Event {
-                line: format!("Unit {} inactive", brought.name),
-                unit: brought.name,
+                line: format!("Unit {} inactive", step.name),
+                unit: step.name,
                 state: word(State::Inactive),
                 machine: None,
             })?,
-            (_, Spread::Global) => events.say(triggered("global unit", &brought.name, verb.word()))?,
+            (_, Spread::Global) => events.say(triggered("global unit", &step.name, verb.word()))?,
             (_, Spread::Single) if patience == Patience::None => {
-                events.say(triggered("unit", &brought.name, verb.word()))?;
+                events.say(triggered("unit", &step.name, verb.word()))?;
             }
-            (_, Spread::Single) => waiting.push(brought),
+            (_, Spread::Single) => waiting.push(step),
         }
     }
     let budget = Budget::of(patience);
-    let names = waiting.iter().map(|brought| brought.name.clone()).collect();
+    let names = waiting.iter().map(|step| step.name.clone()).collect();
     until_state(cx, names, verb.goal(), budget, events).await?;
     if verb != Verb::Start {
         return Ok(());
     }
-    let started = waiting.into_iter().map(|brought| (brought.name, brought.facts.sight()));
+    let started = waiting.into_iter().map(|step| (step.name, step.facts.sight()));
     until_active(cx, started.collect(), budget).await
 }
 
@@ -121,66 +125,4 @@ pub fn triggered(what: &str, unit: &str, verb: &str) -> Event {
         machine: None,
         line: format!("Triggered {what} {unit} {verb}"),
     }
-}
-
-/// Changes one unit; `None` if it is as wanted.
-async fn one<A: Api>(
-    cx: &Context<A>,
-    verb: Verb,
-    argument: &Argument,
-    replacing: Replacing,
-) -> Result<Option<Brought>, Failure> {
-    match cx.fleet.unit(argument.name.as_str()).await? {
-        None => {
-            let file = of_new(cx, argument, replacing).await?;
-            store(cx, argument, file, Some(verb.goal())).await.map(Some)
-        }
-        Some(unit) => stored(cx, verb, argument, unit, replacing).await,
-    }
-}
-
-async fn stored<A: Api>(
-    cx: &Context<A>,
-    verb: Verb,
-    argument: &Argument,
-    unit: Unit,
-    replacing: Replacing,
-) -> Result<Option<Brought>, Failure> {
-    let facts = Facts::of(&unit);
-    let wanted = unit.desired_state.unwrap_or(State::Inactive);
-    // Storing a unit that is stored leaves it as it is.
-    let desired = (verb != Verb::Submit && wanted != verb.goal()).then(|| verb.goal());
-    if let Some(file) = of_stored(cx, argument, &facts, replacing).await? {
-        if wanted > verb.goal() {
-            return Err(Failure::OtherState {
-                unit: unit.name,
-                is: word(wanted),
-                would_be: word(verb.goal()),
-                command: Verb::of(wanted).word(),
-            });
-        }
-        return store(cx, argument, file, desired).await.map(Some);
-    }
-    if desired.is_some() {
-        cx.fleet.put(&unit.name, Wish { content: None, desired }).await?;
-        return Ok(Some(Brought { name: unit.name, facts }));
-    }
-    let is_there =
-        verb == Verb::Submit || facts.spread == Spread::Global || unit.current_state == Some(verb.goal());
-    Ok((!is_there).then_some(Brought { name: unit.name, facts }))
-}
-
-/// Checks content and stores it.
-async fn store<A: Api>(
-    cx: &Context<A>,
-    argument: &Argument,
-    file: UnitFile,
-    desired: Option<State>,
-) -> Result<Brought, Failure> {
-    for warning in check(&argument.name, &file)? {
-        cx.out.remark(&format!("WARNING: Unit {}: {warning}", argument.name));
-    }
-    let name = argument.name.to_string();
-    cx.fleet.put(&name, Wish { content: Some(file.content().to_owned()), desired }).await?;
-    Ok(Brought { facts: Facts::of_file(&argument.name, file), name })
 }

@@ -20,6 +20,22 @@ fn a_unit_that_nobody_has_is_named() {
 }
 
 #[test]
+fn one_name_with_a_slip_changes_nothing() {
+    let lab = Lab::new();
+    lab.file("foo.service", SLEEP);
+    assert_eq!(lab.ctl(&["start", "foo", "fooo"]).code, 1);
+    assert!(lab.cluster.changes().is_empty());
+}
+
+#[test]
+fn a_unit_that_is_named_twice_is_started_once() {
+    let lab = Lab::new();
+    lab.file("foo.service", SLEEP);
+    assert_eq!(lab.ctl(&["start", "foo", "foo.service"]).stdout.lines().count(), 1);
+    assert_eq!(lab.cluster.changes(), ["put foo.service launched with content"]);
+}
+
+#[test]
 fn a_file_in_another_folder_gives_its_name_without_the_folder() {
     let lab = Lab::new();
     std::fs::create_dir(lab.dir().join("units")).unwrap();
