@@ -142,7 +142,7 @@ fn tls_is_taken_whole() {
 #[test]
 fn values_out_of_range_are_refused() {
     assert!(refused("agent_ttl=1s\n").contains("agent_ttl: 1 s is not from 6 s to 3600 s"));
-    assert!(refused("token_limit=5000\n").contains("is no number of at most 1000"));
+    assert!(refused("token_limit=5000\n").contains("is no number of at most 100:"));
     assert!(refused("systemd_user=true\n").contains("system's service manager alone"));
 }
 
