@@ -6,6 +6,7 @@
 
 mod beginning;
 mod board;
+mod deciding;
 mod journal;
 mod listeners;
 mod machine;

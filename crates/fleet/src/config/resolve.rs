@@ -15,8 +15,8 @@ const LEAST_AGENT_TTL: Duration = Duration::from_secs(6);
 /// etcd makes leases longer that are shorter than its elections.
 const LEAST_ENGINE_TTL: Duration = Duration::from_secs(2);
 const LEAST_TIMEOUT: Duration = Duration::from_millis(100);
-/// Rows of a page: more than these make one answer of many megabytes.
-const MOST_ROWS: u32 = 1000;
+/// Rows of a page: as many are read with one transaction, and etcd's have a limit.
+const MOST_ROWS: u32 = 100;
 
 /// What was written last for each option.
 struct Given(BTreeMap<&'static str, (Origin, String)>);

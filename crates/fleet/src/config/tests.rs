@@ -142,7 +142,7 @@ fn tls_is_taken_whole() {
 #[test]
 fn values_out_of_range_are_refused() {
     assert!(refused("agent_ttl=1s\n").contains("agent_ttl: 1 s is not from 6 s to 3600 s"));
-    assert!(refused("token_limit=5000\n").contains("is no number of at most 1000"));
+    assert!(refused("token_limit=5000\n").contains("is no number of at most 100:"));
     assert!(refused("systemd_user=true\n").contains("system's service manager alone"));
 }
 
@@ -157,9 +157,15 @@ fn every_option_that_cloud_config_hands_over_is_known() {
     // The keys of `coreos.fleet`, which become variables of the unit.
     let keys = [
         "agent_ttl",
+        "api_addresses",
+        "api_cafile",
+        "api_certfile",
+        "api_keyfile",
         "authorized_keys_file",
         "disable_engine",
+        "engine_mass_loss_wait",
         "engine_reconcile_interval",
+        "engine_ttl",
         "etcd_cafile",
         "etcd_certfile",
         "etcd_keyfile",
@@ -168,6 +174,7 @@ fn every_option_that_cloud_config_hands_over_is_known() {
         "etcd_servers",
         "etcd_username",
         "etcd_password",
+        "grace",
         "metadata",
         "public_ip",
         "token_limit",

@@ -16,6 +16,9 @@ pub struct Condition {
     /// Why it ended, or what it waits for; goes when it is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// What it said last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
 }
 
 /// Conditions by the names of the parts. Copies are the same board.

@@ -11,10 +11,14 @@ use super::board::Board;
 use super::journal::Journal;
 use super::stop::{self, Stop, Stopper};
 use super::supervise::Supervisor;
-use super::{GUARD_FILE, serving, store};
+use super::deciding::Deciding;
+use super::serving::Serving;
+use super::{GUARD_FILE, store};
 use crate::agent::{self, Agent, Standing};
-use crate::config::Config;
+use crate::config::{Config, Role};
+use crate::engine::{self, Engine};
 use crate::http::{Listener, Metrics};
+use crate::registry::{self, Keys, Service};
 use crate::systemd::{Bus, Dbus, Places};
 
 /// What the agent remembers over restarts.
@@ -72,20 +76,34 @@ impl Whole {
         let (stopper, stop) = stop::pair();
         let supervisor = Supervisor { board: lasting.board.clone(), journal: lasting.journal, stop };
         let mut tasks = JoinSet::new();
-        let api = serving::Serving {
+        let keys = Keys::new(&config.etcd.prefix);
+        let limits = registry::Limits { page: config.token_limit };
+        let machine = lasting.machine.clone();
+        let client = self.client.clone();
+        let (metrics, board) = (lasting.metrics.clone(), lasting.board.clone());
+        let api = Serving {
             listeners,
-            client: self.client.clone(),
-            prefix: config.etcd.prefix.clone(),
-            metrics: lasting.metrics.clone(),
-            board: lasting.board.clone(),
+            service: Service::new(client, keys.clone(), machine.clone(), limits, spans(config)),
+            metrics: metrics.clone(),
+            board: board.clone(),
+            journal: lasting.journal,
         };
-        tasks.spawn(supervisor.clone().keep("api", move |stop| {
-            let api = api.clone();
-            async move {
-                api.run(stop).await;
-                Ok::<_, Infallible>(())
-            }
-        }));
+        tasks.spawn(supervisor.clone().keep("api", move |stop| endless(api.clone().run(stop))));
+        if config.engine.role == Role::Candidate {
+            let settings = engine::Settings {
+                keys,
+                machine,
+                lease_ttl: config.engine.ttl,
+                interval: config.engine.reconcile,
+                spans: spans(config),
+            };
+            let (client, journal) = (self.client.clone(), lasting.journal);
+            tasks.spawn(supervisor.clone().keep("engine", move |stop| {
+                let engine = Engine::new(settings.clone(), client.clone());
+                let (metrics, board) = (metrics.clone(), board.clone());
+                endless(Deciding { engine, metrics, board, journal }.run(stop))
+            }));
+        }
         let settings = agent_settings(config, lasting);
         let (client, board) = (self.client, lasting.board.clone());
         tasks.spawn(supervisor.keep("agent", move |stop| {
@@ -100,6 +118,22 @@ impl Parts {
     pub async fn stop(&mut self) {
         self.stopper.stop();
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// A part that does not fail, as others do.
+async fn endless(part: impl Future<Output = ()>) -> Result<(), Infallible> {
+    part.await;
+    Ok(())
+}
+
+/// The spans of time that engine and API go by.
+fn spans(config: &Config) -> fleet_core::engine::Settings {
+    fleet_core::engine::Settings {
+        ttl: config.agent_ttl,
+        grace: config.grace,
+        mass_wait: config.engine.mass_loss_wait,
+        ..fleet_core::engine::Settings::default()
     }
 }
 

@@ -20,9 +20,10 @@ impl Default for Waiting {
 }
 
 impl Waiting {
-    /// Says why.
-    pub fn because(&self, why: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    /// Says why. Returns whether that is news.
+    pub fn because(&self, why: String) -> bool {
+        let mut reason = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *reason, why) != *reason
     }
 
     fn refuse<T>(&self) -> Result<T, Error> {
@@ -81,7 +82,8 @@ mod tests {
     async fn says_what_is_waited_for() {
         let waiting = Waiting::default();
         assert_eq!(waiting.machines(None).await.unwrap_err().kind, ErrorKind::Unavailable);
-        waiting.clone().because("etcd is away: start it".to_owned());
+        assert!(waiting.clone().because("etcd is away: start it".to_owned()));
+        assert!(!waiting.because("etcd is away: start it".to_owned()), "that was said");
         assert_eq!(waiting.units(None).await.unwrap_err().message, "etcd is away: start it");
     }
 }
