@@ -83,11 +83,11 @@ impl Engine {
                 _ = lives.changed() => continue,
                 () = tokio::time::sleep_until(until.into()) => continue,
                 event = follower.next() => {
-                    self.take(&mut known, event);
+                    self.take(&mut known, event).await;
                     // The first change waits for those that come with it, not for those that never end.
                     let gathered = Instant::now() + GATHER.max(known.took * REST);
                     while let Ok(event) = tokio::time::timeout_at(gathered.into(), follower.next()).await {
-                        self.take(&mut known, event);
+                        self.take(&mut known, event).await;
                     }
                 }
                 () = tokio::time::sleep_until(next.into()) => {}
@@ -97,7 +97,7 @@ impl Engine {
             }
             if known.is_whole
                 && known.sight.revision >= known.written
-                && let Err(end) = self.pass(&mut known, elected, until, tell).await
+                && let Err(end) = self.pass(&mut known, elected, tell).await
             {
                 return end;
             }
@@ -106,11 +106,11 @@ impl Engine {
         }
     }
 
-    fn take(&self, known: &mut Known, event: Event) {
+    async fn take(&self, known: &mut Known, event: Event) {
         let now = self.now();
         let concerns_machines = match event {
             Event::Listing { kvs, revision } => {
-                known.sight.replace(&kvs, revision);
+                known.aside(move |sight| sight.replace(&kvs, revision)).await;
                 true
             }
             Event::Changes { changes, revision } => {
@@ -139,24 +139,33 @@ impl Engine {
         &self,
         known: &mut Known,
         elected: &Elected,
-        until: Instant,
         tell: &(impl Fn(&str) + Send + Sync),
     ) -> Result<(), End> {
         let keys = &self.settings.keys;
         let term = Compare::create_revision(&keys.engine(), elected.created);
-        let began = Instant::now();
-        known.sight.snapshot.observe(self.now());
-        let decisions = pass(&known.sight.snapshot, self.now());
-        known.took = began.elapsed();
-        self.counters.passed(known.took);
-        let mut parts = repairs(keys, &known.sight);
-        if parts.is_empty() {
-            // Decisions compare places, so they wait until those are right.
-            let made = decisions.iter().map_while(|decision| part(keys, &known.sight, decision));
-            parts = made.collect();
-        }
+        let (now, sight_keys) = (self.now(), keys.clone());
+        let (parts, took) = known
+            .aside(move |sight| {
+                let began = Instant::now();
+                sight.snapshot.observe(now);
+                let decisions = pass(&sight.snapshot, now);
+                let took = began.elapsed();
+                let repairs = repairs(&sight_keys, sight);
+                // Decisions compare places, so they wait until those are right.
+                let parts = match repairs.is_empty() {
+                    true => {
+                        decisions.iter().map_while(|decision| part(&sight_keys, sight, decision)).collect()
+                    }
+                    false => repairs,
+                };
+                (parts, took)
+            })
+            .await;
+        known.took = took;
+        self.counters.passed(took);
         for batch in batches(parts, &term) {
-            if Instant::now() >= until {
+            // A long pass outlives what was known of the lease before it.
+            if elected.lives.borrow().is_none_or(|until| until <= Instant::now()) {
                 return Ok(());
             }
             if !self.write(known, elected, batch, tell).await? {
@@ -210,9 +219,9 @@ impl Engine {
             }
             Ok(outcome) => {
                 self.counters.was_refused();
-                let is_ours = outcome.answers.iter().any(|answer| {
-                    matches!(answer, Answer::Got(Some(kv)) if kv.create_revision == elected.created)
-                });
+                let is_ours = outcome.answers.iter().any(
+                    |answer| matches!(answer, Answer::Got(Some(kv)) if kv.create_revision == elected.created),
+                );
                 match is_ours {
                     true => Ok(Sent::Refused),
                     false => Err(End::Again("the engine's term is over: it has its key no more".to_owned())),
@@ -223,6 +232,29 @@ impl Engine {
                 "the engine's term is over: the outcome of a write is not known: {err}"
             ))),
             Err(err) => Ok(Sent::Failed(err.to_string())),
+        }
+    }
+}
+
+impl Known {
+    /// Works on what is known where it is in nobody's way: with many units it takes seconds, and the lease is to be
+    /// renewed meanwhile.
+    async fn aside<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Sight) -> T + Send + 'static) -> T {
+        let mut sight = self.sight.take();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&mut sight);
+            (sight, done)
+        });
+        match done.await {
+            Ok((sight, done)) => {
+                self.sight = sight;
+                done
+            }
+            Err(err) => match err.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Work that has begun is cancelled by the end of the runtime alone, which ends this too.
+                Err(_) => std::future::pending().await,
+            },
         }
     }
 }
