@@ -45,7 +45,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "a_machine_becomes_what_the_talks_file_says",
-        acceptance: &["B01", "B03"],
+        acceptance: &["B01", "B03", "D01", "D15"],
         boots: 3,
         machines: 1,
         run: talk::becomes_what_it_says,

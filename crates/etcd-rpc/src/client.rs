@@ -21,3 +21,18 @@ impl Client {
         Ok(Self { calls: Arc::new(Calls::new(config)?) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_is_printed_keeps_the_password_to_itself() {
+        let mut config = Config::new(["http://127.0.0.1:2379"], Duration::from_secs(1));
+        config.user = Some(("fleet".into(), "hunter2".into()));
+        let text = format!("{:?}", Client::new(config).unwrap());
+        assert!(text.contains("fleet") && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -54,8 +54,8 @@ pub enum Error {
     },
     /// No answer in time. It is not known whether a write was done.
     #[error(
-        "{endpoint}: etcd did not answer within {} ms: check its load and its disk (`etcdctl endpoint status`, \
-         `journalctl -u etcd`), or give more time", within.as_millis()
+        "{endpoint}: etcd did not answer within {:.1} s: check its load and its disk (`etcdctl endpoint status`, \
+         `journalctl -u etcd`), or give more time", within.as_secs_f64()
     )]
     Timeout {
         /// Which endpoint was asked last.
@@ -204,9 +204,7 @@ mod tests {
         let endpoint = "http://10.0.0.1:2379".to_owned();
         let timeout = Error::Timeout { endpoint: endpoint.clone(), within: Duration::from_millis(1500) };
         assert!(
-            timeout
-                .to_string()
-                .starts_with("http://10.0.0.1:2379: etcd did not answer within 1500 ms: check")
+            timeout.to_string().starts_with("http://10.0.0.1:2379: etcd did not answer within 1.5 s: check")
         );
         assert!(Error::NoLeader { endpoint }.to_string().contains("start members until a majority"));
         assert!(Error::TooManyOps.to_string().ends_with("more than 128 operations: divide it"));

@@ -11,8 +11,6 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::keys::KeyValue;
 
-use task::Timing;
-
 /// How many events wait for a caller that is busy; then etcd keeps them.
 const EVENTS_AHEAD: usize = 16;
 
@@ -67,12 +65,8 @@ pub struct Follower {
 impl Client {
     /// Begins to follow all keys that begin with `prefix`. Must be called within a tokio runtime.
     pub fn follow(&self, prefix: &str) -> Follower {
-        self.follow_timed(prefix, Timing::default())
-    }
-
-    fn follow_timed(&self, prefix: &str, timing: Timing) -> Follower {
         let (tell, events) = mpsc::channel(EVENTS_AHEAD);
-        let task = tokio::spawn(task::run(self.clone(), prefix.to_owned(), timing, tell));
+        let task = tokio::spawn(task::run(self.clone(), prefix.to_owned(), tell));
         Follower { events, task }
     }
 }

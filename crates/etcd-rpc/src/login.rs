@@ -1,5 +1,7 @@
 //! The token that stands for user and password, and its renewal.
 
+use std::fmt;
+
 use tokio::sync::Mutex;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
@@ -9,7 +11,6 @@ use crate::generated::AuthenticateRequest;
 use crate::generated::auth_client::AuthClient;
 
 /// A user's login, shared by all requests.
-#[derive(Debug)]
 pub(crate) struct Login {
     user: Option<(String, String)>,
     held: Mutex<Held>,
@@ -27,6 +28,12 @@ pub(crate) struct Pass {
 struct Held {
     pass: Option<Pass>,
     turn: u64,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("name", &self.name()).finish_non_exhaustive()
+    }
 }
 
 impl Login {
@@ -51,18 +58,18 @@ impl Login {
         }
         let request = AuthenticateRequest { name: name.clone(), password: password.clone() };
         let answer = AuthClient::new(channel.clone()).authenticate(Request::new(request)).await;
-        let token =
-            match answer {
-                Ok(answer) => {
-                    let token = MetadataValue::try_from(answer.into_inner().token);
-                    Some(token.map_err(|err| {
-                        Status::internal(format!("etcd's token cannot be sent back: {err}"))
-                    })?)
-                }
-                // A user may be configured before authentication is switched on.
-                Err(status) if status.message().contains("authentication is not enabled") => None,
-                Err(status) => return Err(status),
-            };
+        let token = match answer {
+            Ok(answer) => {
+                let token = MetadataValue::try_from(answer.into_inner().token);
+                let mut token = token
+                    .map_err(|err| Status::internal(format!("etcd's token cannot be sent back: {err}")))?;
+                token.set_sensitive(true);
+                Some(token)
+            }
+            // A user may be configured before authentication is switched on.
+            Err(status) if status.message().contains("authentication is not enabled") => None,
+            Err(status) => return Err(status),
+        };
         held.turn += 1;
         let pass = Pass { token, turn: held.turn };
         held.pass = Some(pass.clone());

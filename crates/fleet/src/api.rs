@@ -3,22 +3,14 @@
 //!
 //! Entities are those of the original's API: empty fields are left out.
 
+pub mod fake;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 
 use fleet_core::model::State;
+pub use fleet_core::unit_file::UnitOption;
 use serde::{Deserialize, Serialize};
-
-/// One option of a unit file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnitOption {
-    /// Section without brackets.
-    pub section: String,
-    /// Name.
-    pub name: String,
-    /// Value.
-    pub value: String,
-}
 
 /// A unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod api;
 pub mod config;
 pub mod ctl;
+pub mod daemon;
 pub mod engine;
 pub mod guard;
 pub mod http;

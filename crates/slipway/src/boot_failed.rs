@@ -62,7 +62,7 @@ fn event() -> Event {
 fn reason(host: &Host) -> String {
     match host.read(boot::HEALTH_FAILED_FILE) {
         Ok(Some(text)) => text,
-        Ok(None) => match health::unfinished_jobs() {
+        Ok(None) => match health::unfinished_jobs(host) {
             Ok(jobs) if jobs.is_empty() => failed_units(),
             Ok(jobs) => format!("not finished in time: {}", jobs.join(", ")),
             Err(err) => format!("{err:#}"),

@@ -6,6 +6,7 @@
 mod budget;
 mod docker;
 mod last_good;
+mod placed;
 mod programs;
 mod route;
 mod settled;
@@ -101,7 +102,7 @@ pub fn look_again(host: &Host) -> anyhow::Result<()> {
     let now = LastGood {
         default_routes: route::default_routes(host)?,
         update_server,
-        failed_units: units::failed()?,
+        failed_units: units::failed(host)?,
         degraded_units: Vec::new(),
     };
     last_good::store(host, &last_good::completed(last_good::load(host), now))
@@ -146,7 +147,7 @@ fn record_degraded(host: &Host, mut last_good: LastGood) -> anyhow::Result<()> {
     match boot::current(host)?.kind {
         BootKind::Counted => Ok(()),
         BootKind::Blessed => {
-            last_good.degraded_units = units::failed()?;
+            last_good.degraded_units = units::failed(host)?;
             last_good::store(host, &last_good)
         }
     }

@@ -18,9 +18,13 @@ use crate::keyed::{self, Timing};
 
 const VERSION: u32 = 1;
 
-/// Packages of the workspace whose program ships, and the program's name.
-const AGENTS: &[(&str, &str)] =
-    &[("slipway", "slipway"), ("update-agent", "slipway-update"), ("cloud-config", "slipway-cloudinit")];
+/// Packages of the workspace whose programs ship, and the programs' names.
+const AGENTS: &[(&str, &[&str])] = &[
+    ("slipway", &["slipway"]),
+    ("update-agent", &["slipway-update"]),
+    ("cloud-config", &["slipway-cloudinit"]),
+    ("fleet", &["fleetd", "fleetctl"]),
+];
 
 /// The program that the initrd has too.
 pub const IN_INITRD: &str = "slipway";
@@ -64,15 +68,20 @@ pub fn run(ctx: &Ctx, input: &Input<'_>) -> anyhow::Result<Output> {
     let key = key.finish();
     let (dir, timing) = keyed::run(ctx, "agents", &key, |work| {
         let built = compile(ctx)?;
-        for (_, name) in AGENTS {
+        for name in programs() {
             let from = built.join(name);
             check_glibc(&from, input.glibc)?;
             fs::copy(&from, work.join(name)).with_context(|| format!("copying {}", from.display()))?;
         }
         Ok(())
     })?;
-    let binaries = AGENTS.iter().map(|(_, name)| ((*name).to_owned(), dir.join(name))).collect();
+    let binaries = programs().map(|name| (name.to_owned(), dir.join(name))).collect();
     Ok(Output { binaries, key, timing })
+}
+
+/// Names of all programs that ship.
+fn programs() -> impl Iterator<Item = &'static str> {
+    AGENTS.iter().flat_map(|(_, programs)| programs.iter().copied())
 }
 
 /// Names and versions of what compiles the programs.
@@ -220,6 +229,20 @@ mod tests {
             assert!(names.contains(&name.to_owned()), "{names:?}");
         }
         assert!(!names.contains(&"vm".to_owned()), "{names:?}");
+    }
+
+    #[test]
+    fn every_program_that_ships_is_one_of_its_package() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+        for (package, programs) in AGENTS {
+            let manifest = fs::read_to_string(crates.join(package).join("Cargo.toml")).unwrap();
+            for program in *programs {
+                let names = manifest.matches(&format!("name = \"{program}\"")).count();
+                assert_eq!(names, 1, "{package} has no program {program}");
+            }
+        }
+        let names: std::collections::BTreeSet<_> = programs().collect();
+        assert_eq!(names.len(), programs().count(), "two programs have one name");
     }
 
     #[test]

@@ -120,9 +120,15 @@ pub(super) const ETCD2: &[Key] = &[
 
 pub(super) const FLEET: &[Key] = &[
     text("agent_ttl"),
+    text("api_addresses"),
+    text("api_cafile"),
+    text("api_certfile"),
+    text("api_keyfile"),
     text("authorized_keys_file"),
     flag("disable_engine"),
+    text("engine_mass_loss_wait"),
     text("engine_reconcile_interval"),
+    text("engine_ttl"),
     text("etcd_cafile"),
     text("etcd_certfile"),
     text("etcd_keyfile"),
@@ -131,6 +137,7 @@ pub(super) const FLEET: &[Key] = &[
     text("etcd_servers"),
     text("etcd_username"),
     text("etcd_password"),
+    text("grace"),
     text("metadata"),
     text("public_ip"),
     count("token_limit"),

@@ -40,7 +40,7 @@ pub fn run(lab: &Lab) -> anyhow::Result<()> {
         ensure!(out.stdout == "inactive", "etcd is {}", out.stdout);
         Ok(())
     })?;
-    lab.check("core is uid 500 in sudo, docker and systemd-journal, without a password", || core(&guest))?;
+    lab.check("core is uid 500 in sudo, docker, fleet and systemd-journal, without a password", || core(&guest))?;
     lab.check("the console shows version and host key fingerprint", || banner(lab, &guest))?;
     lab.check("/etc is the machine's layer over the image's", || {
         guest
@@ -118,7 +118,7 @@ fn status(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
 
 fn core(guest: &Guest) -> anyhow::Result<()> {
     let id = guest.sh("id")?;
-    for part in ["uid=500(core)", "(sudo)", "(docker)", "(systemd-journal)"] {
+    for part in ["uid=500(core)", "(sudo)", "(docker)", "(fleet)", "(systemd-journal)"] {
         ensure!(id.contains(part), "no {part} in {id}");
     }
     let shadow = guest.root("getent shadow core")?;

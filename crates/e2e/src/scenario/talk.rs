@@ -1,5 +1,6 @@
 //! The cloud-config of the talk, unchanged: what a machine becomes by it, and stays in later boots.
 
+mod fleet;
 mod status;
 mod way;
 
@@ -33,7 +34,7 @@ for path in $paths WRITTEN; do
   stat -c '%n %a %U:%G %y' $path
   if test -f $path; then sha256sum $path; fi
 done
-for unit in etcd.service e2e-redirect.service; do
+for unit in etcd.service fleet.service e2e-redirect.service; do
   echo $unit $(systemctl is-active $unit) $(systemctl is-enabled $unit || true)
 done
 etcdctl member list
@@ -86,6 +87,7 @@ pub fn becomes_what_it_says(lab: &Lab) -> anyhow::Result<()> {
         ensure!(open.is_empty(), "others may read:\n{open}");
         Ok(())
     })?;
+    fleet::session(lab, &guest)?;
     guest.root(
         "etcdctl put /kept by-etcd >/dev/null
          curl -sf --max-time 60 -X PUT -d value=too http://127.0.0.1:2379/v2/keys/kept >/dev/null",
@@ -96,6 +98,7 @@ pub fn becomes_what_it_says(lab: &Lab) -> anyhow::Result<()> {
     lab.say("core logged in while GitHub is silent");
     lab.check("the boot said that the import failed, in its time", || failed_in_time(&guest, &front))?;
     lab.check("the last keys and all else are as before", || same(&guest, &before))?;
+    lab.check("fleet runs the unit that it had before", || fleet::kept_runs(&guest))?;
     front.silence_github(false);
     guest.reboot().with_context(|| seen(&front))?;
     lab.check("nothing fails in the third boot", || {

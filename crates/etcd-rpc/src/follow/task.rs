@@ -23,15 +23,11 @@ use super::pauses::Pauses;
 /// The reason for the end of a watch that etcd gives none for.
 const STREAM_ENDED: &str = "etcd ended the watch without a word";
 
-/// What a follower does by the clock.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timing {
-    /// How often etcd is asked how far the watch is. A prefix that nobody writes to would otherwise ask for history
-    /// that is compacted, and be listed again, after each lost connection.
-    pub(super) progress_every: Duration,
-    /// A watch that was heard for so long has worked: what ends it is a first failure.
-    pub(super) settled_after: Duration,
-}
+/// How often etcd is asked how far the watch is, in timeouts of requests. A prefix that nobody writes to would otherwise
+/// ask for history that is compacted, and be listed again, after each lost connection.
+const PROGRESS_TIMEOUTS: u32 = 20;
+/// A watch that was heard for so long has worked: what ends it is a first failure.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// An open watch.
 struct Watch {
@@ -50,14 +46,8 @@ enum End {
     Broken(Error),
 }
 
-impl Default for Timing {
-    fn default() -> Self {
-        Self { progress_every: Duration::from_secs(120), settled_after: Duration::from_secs(10) }
-    }
-}
-
 /// Follows until nobody listens any more.
-pub(super) async fn run(client: Client, prefix: String, timing: Timing, tell: mpsc::Sender<Event>) {
+pub(super) async fn run(client: Client, prefix: String, tell: mpsc::Sender<Event>) {
     let mut course = Course::default();
     let mut pauses = Pauses::new();
     loop {
@@ -73,8 +63,8 @@ pub(super) async fn run(client: Client, prefix: String, timing: Timing, tell: mp
             },
             Want::Watch { from } => {
                 let begin = Instant::now();
-                let end = watch(&client, &prefix, from, timing, &mut course, &tell).await;
-                if begin.elapsed() >= timing.settled_after {
+                let end = watch(&client, &prefix, from, &mut course, &tell).await;
+                if begin.elapsed() >= SETTLED_AFTER {
                     pauses.reset();
                 }
                 end
@@ -104,7 +94,6 @@ async fn watch(
     client: &Client,
     prefix: &str,
     from: i64,
-    timing: Timing,
     course: &mut Course,
     tell: &mpsc::Sender<Event>,
 ) -> End {
@@ -115,7 +104,8 @@ async fn watch(
     let Watch { requests, mut responses, first } = answer;
     let calls = &client.calls;
     let mut heard = course.opened(&first);
-    let mut progress = interval_at(Instant::now() + timing.progress_every, timing.progress_every);
+    let progress_every = calls.timeout() * PROGRESS_TIMEOUTS;
+    let mut progress = interval_at(Instant::now() + progress_every, progress_every);
     progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         match heard {

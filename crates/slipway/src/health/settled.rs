@@ -11,6 +11,7 @@ use agent_support::host::Host;
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
 
+use super::placed::Placed;
 use crate::tools::{self, Job};
 
 /// Our own unit.
@@ -34,8 +35,7 @@ pub fn wait(host: &Host) -> anyhow::Result<Instant> {
     let started_secs = start_secs()?;
     let mut quiet = 0;
     while quiet < 2 {
-        let jobs = tools::systemctl_jobs()?;
-        let running = running(&jobs);
+        let running = unfinished_jobs(host)?;
         quiet = if running.is_empty() { quiet + 1 } else { 0 };
         let past_secs = monotonic_secs()?.saturating_sub(started_secs);
         anyhow::ensure!(
@@ -50,12 +50,17 @@ pub fn wait(host: &Host) -> anyhow::Result<Instant> {
 }
 
 /// Returns the units that have jobs running now, for a message.
-pub fn unfinished_jobs() -> anyhow::Result<Vec<String>> {
-    Ok(running(&tools::systemctl_jobs()?))
+pub fn unfinished_jobs(host: &Host) -> anyhow::Result<Vec<String>> {
+    // The units first: one that is placed between the two looks is seen as placed at the next.
+    let placed = Placed::read(host)?;
+    Ok(running(&tools::systemctl_jobs()?, &placed))
 }
 
-fn running(jobs: &[Job]) -> Vec<String> {
-    let counts = |job: &&Job| job.unit != OUR_UNIT && !WAITING_FOR_OTHERS.contains(&job.unit.as_str());
+fn running(jobs: &[Job], placed: &Placed) -> Vec<String> {
+    let counts = |job: &&Job| {
+        let unit = job.unit.as_str();
+        unit != OUR_UNIT && !WAITING_FOR_OTHERS.contains(&unit) && !placed.has(unit)
+    };
     let others = jobs.iter().filter(|job| job.state == "running").filter(counts);
     others.map(|job| format!("{} ({})", job.unit, job.kind)).collect()
 }
@@ -109,13 +114,21 @@ mod tests {
             job("boot-complete.target", "waiting"),
             job("multi-user.target", "waiting"),
         ];
-        assert_eq!(running(&jobs), Vec::<String>::new());
-        assert_eq!(running(&[job("hang.service", "running")]), ["hang.service (start)"]);
+        let none = Placed::default();
+        assert_eq!(running(&jobs, &none), Vec::<String>::new());
+        assert_eq!(running(&[job("hang.service", "running")], &none), ["hang.service (start)"]);
         assert_eq!(
-            running(&[job("etcd.service", "running")]),
+            running(&[job("etcd.service", "running")], &none),
             Vec::<String>::new(),
             "it waits for other machines"
         );
+    }
+
+    #[test]
+    fn what_the_cluster_placed_here_may_take_its_time() {
+        // A unit that fetches its image first, as those of fleet do.
+        let jobs = [job("web@1.service", "running"), job("hang.service", "running")];
+        assert_eq!(running(&jobs, &Placed::of(["web@1.service"])), ["hang.service (start)"]);
     }
 
     #[test]

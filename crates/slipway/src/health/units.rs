@@ -5,6 +5,7 @@ use agent_support::host::Host;
 
 use super::Look;
 use super::last_good::LastGood;
+use super::placed::Placed;
 use crate::tools;
 
 /// Units that say nothing of a version: our own one, which is in failed state after an earlier run that failed, and
@@ -14,7 +15,7 @@ const NOT_THE_VERSIONS: [&str; 3] =
 
 /// Checks that no unit failed, except those that failed before.
 pub fn check(look: &Look<'_>, seen: &mut LastGood) -> anyhow::Result<()> {
-    seen.failed_units = failed()?;
+    seen.failed_units = failed(look.host)?;
     let known = known(look.last_good, kind(look.host));
     if let Some(warning) = judge(&seen.failed_units, &known)? {
         println!("warning: units: {warning}");
@@ -23,13 +24,14 @@ pub fn check(look: &Look<'_>, seen: &mut LastGood) -> anyhow::Result<()> {
 }
 
 /// Returns the names of the units in failed state that a version may be blamed for.
-pub fn failed() -> anyhow::Result<Vec<String>> {
+pub fn failed(host: &Host) -> anyhow::Result<Vec<String>> {
+    let placed = Placed::read(host)?;
     let units = tools::systemctl_failed()?.into_iter().map(|unit| unit.unit);
-    Ok(units.filter(|unit| may_be_blamed(unit)).collect())
+    Ok(units.filter(|unit| may_be_blamed(unit, &placed)).collect())
 }
 
-fn may_be_blamed(unit: &str) -> bool {
-    !NOT_THE_VERSIONS.contains(&unit)
+fn may_be_blamed(unit: &str, placed: &Placed) -> bool {
+    !NOT_THE_VERSIONS.contains(&unit) && !placed.has(unit)
 }
 
 /// A machine that cannot tell what it was started from is treated as one that is not on trial.
@@ -67,8 +69,16 @@ mod tests {
 
     #[test]
     fn no_version_is_blamed_for_a_configuration_that_cannot_be_had() {
-        assert!(!may_be_blamed("slipway-cloudinit.service"));
-        assert!(may_be_blamed("slipway-cloudinit-start.target"));
+        let none = Placed::default();
+        assert!(!may_be_blamed("slipway-cloudinit.service", &none));
+        assert!(may_be_blamed("slipway-cloudinit-start.target", &none));
+    }
+
+    #[test]
+    fn no_version_is_blamed_for_what_the_cluster_placed_here() {
+        let placed = Placed::of(["foo.service"]);
+        assert!(!may_be_blamed("foo.service", &placed));
+        assert!(may_be_blamed("fleet.service", &placed));
     }
 
     #[test]

@@ -1,0 +1,177 @@
+//! One term: the registry is followed, passes are made and written, until the term is over.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use etcd_rpc::{Compare, Event};
+use fleet_core::engine::pass;
+
+use super::batch::{Batch, batches};
+use super::election::{Elected, elect, give_up};
+use super::repair::repairs;
+use super::write::part;
+use super::{End, Engine};
+use crate::registry::Sight;
+
+/// For so long changes that come one after another are gathered before a pass.
+const GATHER: Duration = Duration::from_millis(50);
+/// A pass waits this many times as long as the last one took, so that passes take a third of a processor at most.
+const REST: u32 = 2;
+
+/// What is known in a term.
+struct Known {
+    sight: Sight,
+    /// Whether all of the registry was read in this term, and the store can be heard.
+    is_whole: bool,
+    /// The revision of the term's last write, which a pass must have seen.
+    written: i64,
+    took: Duration,
+}
+
+impl Engine {
+    /// Waits for a term, and leads it until it ends.
+    pub(super) async fn term(
+        &self,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+        tell: &(impl Fn(&str) + Send + Sync),
+    ) -> End {
+        let elected = tokio::select! {
+            () = stop.as_mut() => return End::Stopped,
+            elected = elect(&self.client, &self.settings) => elected,
+        };
+        let elected = match elected {
+            Ok(elected) => elected,
+            Err(err) => return End::Again(format!("waiting for the engine's key: {err}")),
+        };
+        self.counters.leads(true);
+        tell("this machine's engine decides where units go");
+        let end = self.lead(&elected, stop).await;
+        // Without its lease nobody takes this term's key for a living one's.
+        give_up(&self.client, elected.lease).await;
+        end
+    }
+
+    async fn lead(&self, elected: &Elected, mut stop: Pin<&mut impl Future<Output = ()>>) -> End {
+        let mut lives = elected.lives.clone();
+        let mut follower = self.client.follow(self.settings.keys.all());
+        let sight = Sight::new(self.settings.keys.clone(), self.settings.spans);
+        let mut known = Known { sight, is_whole: false, written: elected.created, took: Duration::ZERO };
+        let mut next = Instant::now() + self.settings.interval;
+        loop {
+            let until = *lives.borrow_and_update();
+            let Some(until) = until.filter(|until| *until > Instant::now()) else {
+                return End::Again("the engine's term is over: its lease was not renewed in time".to_owned());
+            };
+            tokio::select! {
+                () = stop.as_mut() => return End::Stopped,
+                _ = lives.changed() => continue,
+                () = tokio::time::sleep_until(until.into()) => continue,
+                event = follower.next() => {
+                    self.take(&mut known, event);
+                    // The first change waits for those that come with it, not for those that never end.
+                    let gathered = Instant::now() + GATHER.max(known.took * REST);
+                    while let Ok(event) = tokio::time::timeout_at(gathered.into(), follower.next()).await {
+                        self.take(&mut known, event);
+                    }
+                }
+                () = tokio::time::sleep_until(next.into()) => {}
+            }
+            if known.is_whole && known.sight.engine != Some(elected.created) {
+                return End::Again("the engine's term is over: another has its key".to_owned());
+            }
+            if known.is_whole
+                && known.sight.revision >= known.written
+                && let Err(end) = self.pass(&mut known, elected, until).await
+            {
+                return end;
+            }
+            let due = known.sight.snapshot.due(self.now()).unwrap_or(self.settings.interval);
+            next = Instant::now() + due.min(self.settings.interval).max(GATHER);
+        }
+    }
+
+    fn take(&self, known: &mut Known, event: Event) {
+        let losses = |known: &mut Known| known.sight.snapshot.losses.back(self.now());
+        match event {
+            Event::Listing { kvs, revision } => {
+                known.sight.replace(&kvs, revision);
+                known.is_whole = true;
+                losses(known);
+            }
+            Event::Changes { changes, revision } => {
+                known.sight.change(&changes, revision);
+                known.is_whole = true;
+                losses(known);
+            }
+            Event::Away(_) => {
+                known.is_whole = false;
+                known.sight.snapshot.losses.away(self.now());
+            }
+        }
+        // Each state of the machines counts: one that left and came back between two passes was not lost.
+        known.sight.snapshot.observe(self.now());
+    }
+
+    /// Makes a pass and writes what it decides.
+    async fn pass(&self, known: &mut Known, elected: &Elected, until: Instant) -> Result<(), End> {
+        let keys = &self.settings.keys;
+        let term = Compare::create_revision(&keys.engine(), elected.created);
+        let began = Instant::now();
+        known.sight.snapshot.observe(self.now());
+        let decisions = pass(&known.sight.snapshot, self.now());
+        known.took = began.elapsed();
+        self.counters.passed(known.took);
+        let mut parts = repairs(keys, &known.sight);
+        if parts.is_empty() {
+            // Decisions compare places, so they wait until those are right.
+            let made = decisions.iter().map_while(|decision| part(keys, &known.sight, decision));
+            parts = made.collect();
+        }
+        for batch in batches(parts, &term) {
+            if Instant::now() >= until {
+                return Ok(());
+            }
+            if !self.write(known, batch).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a batch, or its parts one by one; returns whether to go on.
+    async fn write(&self, known: &mut Known, batch: Batch) -> Result<bool, End> {
+        if self.send(known, &batch).await? {
+            return Ok(true);
+        }
+        if batch.parts.len() == 1 {
+            return Ok(false);
+        }
+        for single in batch.single() {
+            if !self.send(known, &single).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn send(&self, known: &mut Known, batch: &Batch) -> Result<bool, End> {
+        self.counters.sent();
+        match self.client.txn(batch.txn()).await {
+            Ok(outcome) if outcome.succeeded => {
+                known.written = outcome.revision;
+                self.counters.written(batch.parts.len());
+                Ok(true)
+            }
+            Ok(_) => {
+                self.counters.was_refused();
+                Ok(false)
+            }
+            // It may come after all: only a new term keeps it out.
+            Err(err) if err.is_outcome_unknown() => Err(End::Again(format!(
+                "the engine's term is over: the outcome of a write is not known: {err}"
+            ))),
+            // Nothing was written; the next pass tries again.
+            Err(_) => Ok(false),
+        }
+    }
+}
