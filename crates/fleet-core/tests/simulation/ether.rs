@@ -142,8 +142,6 @@ impl Ether {
             {
                 self.breaks(|| format!("term {author} wrote {:?} while {term} was the engine's", txn.ops));
             }
-            // A write without `Compare` would be one that no rule keeps in order.
-            debug_assert!(!txn.compares.is_empty() || txn.author == Author::Other);
             for unit in 0..self.cast.units.len() {
                 let machines = 0..self.cast.machines.len();
                 let places: Vec<usize> =

@@ -1,5 +1,6 @@
 //! A history: machines, programs, users and mishaps, each in its turn, until all has come to rest.
 
+use fleet_core::model::Hold;
 use fleet_core::moment::Moment;
 
 use crate::agents::Agent;
@@ -270,6 +271,13 @@ impl World {
             Incident::NewLeader => ether.store.new_leader(now),
             Incident::Lossy(wait) => ether.lossy = now + wait,
             Incident::Compact => ether.store.compact(),
+            Incident::Revoke(n) => {
+                let drain = Op::Put(Key::Hold(n), Value::Hold(Hold::Draining));
+                ether.apply(&Txn { compares: vec![], ops: vec![drain], author: Author::Other });
+                if let Some(lease) = ether.store.get(Key::Machine(n)).map(|kv| kv.lease) {
+                    ether.store.revoke(lease);
+                }
+            }
             Incident::Wipe => {
                 let keys: Vec<Key> = ether.store.kvs.keys().copied().collect();
                 let ops = keys.into_iter().map(Op::Delete).collect();
