@@ -156,7 +156,9 @@ impl Engine {
                 checks::decisions(&view.snapshot, &decisions, ether);
             }
             for decision in &decisions {
-                ether.say(|| format!("engine {}: decides {:?}: {}", self.number, decision.action, decision.reason));
+                ether.say(|| {
+                    format!("engine {}: decides {:?}: {}", self.number, decision.action, decision.reason)
+                });
             }
             term.pending = decisions.into();
             if !term.pending.is_empty() {

@@ -62,6 +62,8 @@ pub fn run(seed: u64, flaw: Option<Flaw>, loud: bool) -> Option<String> {
     let (incidents, end) = draw(&mut rng, &cast);
     let clocks: Vec<Clock> = (0..count).map(|_| Clock::draw(&mut rng)).collect();
     let mut ether = Ether::new(rng, cast, flaw);
+    // In some histories the engine hears of things much later than all others.
+    ether.slowest = if ether.rng.percent(20) { 12_000 } else { 1_500 };
     ether.loud = loud;
     if loud {
         for role in &ether.cast.units {
@@ -208,7 +210,7 @@ impl World {
             if let Some(engine) = &mut self.engines[n].it
                 && engine.follows()
             {
-                let long = if ether.rng.percent(10) { 1_500 } else { 50 };
+                let long = if ether.rng.percent(10) { ether.slowest } else { 50 };
                 engine.wake = engine.wake.min(open(ether, n) + ether.rng.range(1, long));
                 engine.ready = engine.ready.min(engine.wake);
             }
