@@ -419,7 +419,7 @@ impl Agent {
     fn carry_out(&mut self, task: Task, host: &mut Host, ether: &mut Ether) -> Option<u64> {
         ether.say(|| format!("machine {}: does {task:?}", self.number));
         let unit = task.unit().map(|name| ether.cast.unit(name));
-        if !ether.has(Flaw::UnloadNotNoted) {
+        if !ether.has(Flaw::BeginNotNoted) {
             host.run.memory.begin(&task);
         }
         let done = match (&task, unit) {
