@@ -37,8 +37,10 @@ use listeners::Listeners;
 use notify::{News, Notifier};
 use parts::{Parts, Whole};
 
-/// What the guard reads.
-const GUARD_FILE: &str = "/run/fleet/guard";
+/// What is remembered until the next boot, if the service manager names no other folder (`RuntimeDirectory=`).
+const RUNTIME: &str = "/run/fleet";
+/// The file in it that the guard reads.
+const GUARD_FILE: &str = "guard";
 /// How often the loop wakes where no watchdog waits for it.
 const NO_WATCHDOG: Duration = Duration::from_secs(3600);
 
@@ -90,10 +92,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
 /// # Errors
 /// When the lease's time is not known, or over already.
 pub fn guard() -> Result<(), Error> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|err| Error::System { doing: "starting the guard", err })?;
-    runtime.block_on(guard::run(Path::new(GUARD_FILE)))?;
-    Journal::new(0).say(Level::Warning, "the lease of this machine was not renewed: exclusive units stop now");
+    one_thread()?.block_on(guard::run(&runtime_folder().join(GUARD_FILE)))?;
+    Journal::new(0)
+        .say(Level::Warning, "the lease of this machine was not renewed: exclusive units stop now");
     Ok(())
 }
 
@@ -106,6 +107,9 @@ pub fn check(options: &Options) -> Result<(), Error> {
     for warning in warnings {
         Journal::new(0).say(Level::Warning, &warning);
     }
+    // What is tried belongs to a runtime, although it does nothing yet.
+    let runtime = one_thread()?;
+    let _inside = runtime.enter();
     Whole::of(&config)?;
     Ok(())
 }
@@ -113,6 +117,18 @@ pub fn check(options: &Options) -> Result<(), Error> {
 /// Says why it ended.
 pub fn complain(err: &Error) {
     Journal::new(0).say(Level::Error, &err.to_string());
+}
+
+/// The folder for what is remembered until the next boot.
+fn runtime_folder() -> PathBuf {
+    env::var_os("RUNTIME_DIRECTORY")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| RUNTIME.into(), PathBuf::from)
+}
+
+fn one_thread() -> Result<runtime::Runtime, Error> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|err| Error::System { doing: "starting a thread", err })
 }
 
 fn threads() -> Result<runtime::Runtime, Error> {
@@ -189,6 +205,7 @@ async fn serve(options: &Options) -> Result<(), Error> {
         machine: machine::id(Path::new(machine::MACHINE_ID))?,
         boot: machine::boot(Path::new(machine::BOOT_ID))?,
         board: board::Board::default(),
+        runtime: runtime_folder(),
         metrics: crate::http::Metrics::new(),
         journal,
     };

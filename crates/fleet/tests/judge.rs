@@ -4,3 +4,5 @@
 
 #[path = "judge/agent.rs"]
 mod agent;
+#[path = "judge/fleetd.rs"]
+mod fleetd;
