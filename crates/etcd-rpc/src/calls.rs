@@ -59,9 +59,9 @@ enum Failed {
 impl Calls {
     pub(crate) fn new(config: Config) -> Result<Self, Error> {
         let connections = config.connections()?;
-        let endpoints = config.endpoints.iter().zip(&connections);
+        let endpoints = config.endpoints.iter().zip(connections);
         let endpoints: Vec<_> = endpoints
-            .map(|(url, made)| Connected { url: url.clone(), channel: made.connect_lazy() })
+            .map(|(url, connection)| Connected { url: url.clone(), channel: connection.channel() })
             .collect();
         let turns = Mutex::new(Turns::new(endpoints.len()));
         Ok(Self { endpoints, turns, login: Login::new(config.user), timeout: config.timeout })

@@ -1,11 +1,15 @@
 //! What a client is made of: endpoints, certificates, user, timeout.
 
+mod secured;
+
 use std::fmt;
 use std::time::Duration;
 
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::error::Error;
+
+use secured::Secured;
 
 /// How often a connection with requests under way is probed. etcd ends connections that are probed more often than
 /// every five seconds.
@@ -49,6 +53,22 @@ pub struct Identity {
     pub key: Vec<u8>,
 }
 
+/// How one endpoint is connected to.
+pub(crate) struct Connection {
+    endpoint: Endpoint,
+    secured: Option<Secured>,
+}
+
+impl Connection {
+    /// A channel that connects when it is first used, and again when it broke. Needs a tokio runtime.
+    pub(crate) fn channel(self) -> Channel {
+        match self.secured {
+            Some(secured) => self.endpoint.connect_with_connector_lazy(secured),
+            None => self.endpoint.connect_lazy(),
+        }
+    }
+}
+
 impl Config {
     /// Endpoints without certificates and user.
     pub fn new<S: Into<String>>(endpoints: impl IntoIterator<Item = S>, timeout: Duration) -> Self {
@@ -56,8 +76,8 @@ impl Config {
         Self { endpoints, tls: None, user: None, timeout }
     }
 
-    /// One connection's settings for each endpoint.
-    pub(crate) fn connections(&self) -> Result<Vec<Endpoint>, Error> {
+    /// How each endpoint is connected to.
+    pub(crate) fn connections(&self) -> Result<Vec<Connection>, Error> {
         if self.endpoints.is_empty() {
             return Err(Error::Config(
                 "no endpoint of etcd is named: name one, such as http://127.0.0.1:2379".into(),
@@ -69,67 +89,50 @@ impl Config {
         self.endpoints.iter().map(|endpoint| self.connection(endpoint)).collect()
     }
 
-    fn connection(&self, endpoint: &str) -> Result<Endpoint, Error> {
+    fn connection(&self, endpoint: &str) -> Result<Connection, Error> {
         let unusable = |why: &str| {
             Error::Config(format!(
                 "the endpoint `{endpoint}` {why}: write it as http://HOST:PORT or https://HOST:PORT"
             ))
         };
-        let made = Endpoint::from_shared(endpoint.to_owned())
-            .map_err(|err| unusable(&format!("is no URL ({err})")))?;
-        let made = match made.uri().scheme_str() {
-            Some("http") => made,
-            Some("https") => self.secured(endpoint, made)?,
+        let uri: Uri = endpoint.parse().map_err(|err| unusable(&format!("is no URL ({err})")))?;
+        let Some(authority) = uri.authority().filter(|authority| authority.port_u16().is_some()) else {
+            return Err(unusable("has no port"));
+        };
+        // One endpoint that swallows packets leaves time for all others.
+        let patience =
+            self.timeout / u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let secured = match uri.scheme_str() {
+            Some("http") => None,
+            Some("https") => Some(self.secured(&uri, patience)?),
             _ => return Err(unusable("begins with neither http:// nor https://")),
         };
-        if made.uri().authority().is_none_or(|authority| authority.port_u16().is_none()) {
-            return Err(unusable("has no port"));
-        }
-        // One endpoint that swallows packets leaves time for all others.
-        let patience = u32::try_from(self.endpoints.len()).unwrap_or(u32::MAX).saturating_add(1);
-        Ok(made
-            .connect_timeout(self.timeout / patience)
+        // TLS is ours, so tonic connects to something plain.
+        let plain = Endpoint::from_shared(format!("http://{authority}"));
+        let plain = plain.map_err(|err| unusable(&format!("is no URL ({err})")))?;
+        let endpoint = plain
+            .origin(uri)
+            .connect_timeout(patience)
             .http2_keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_PATIENCE)
             // etcd counts probes of idle connections as abuse.
             .keep_alive_while_idle(false)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .tcp_nodelay(true))
+            .tcp_nodelay(true);
+        Ok(Connection { endpoint, secured })
     }
 
-    fn secured(&self, endpoint: &str, made: Endpoint) -> Result<Endpoint, Error> {
+    fn secured(&self, endpoint: &Uri, patience: Duration) -> Result<Secured, Error> {
         let Some(tls) = &self.tls else {
             let text = format!(
                 "the endpoint `{endpoint}` needs the certificate of its CA: name the file that has it"
             );
             return Err(Error::Config(text));
         };
-        if !is_pem(&tls.ca, "CERTIFICATE") {
-            return Err(Error::Config("the CA's file has no certificate in PEM: give it one".into()));
-        }
-        let mut wanted = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&tls.ca));
-        if let Some(Identity { certificate, key }) = &tls.identity {
-            if !is_pem(certificate, "CERTIFICATE") || !is_pem(key, "PRIVATE KEY") {
-                let text =
-                    "the client's files are not a certificate and a private key in PEM: check which is which";
-                return Err(Error::Config(text.into()));
-            }
-            wanted = wanted.identity(tonic::transport::Identity::from_pem(certificate, key));
-        }
-        made.tls_config(wanted).map_err(|err| {
-            let cause = std::error::Error::source(&err).map_or_else(|| err.to_string(), ToString::to_string);
-            Error::Config(format!(
-                "certificates for `{endpoint}` cannot be used ({cause}): check that they fit"
-            ))
-        })
+        // Half of the time to connect is left for servers that let the client speak first.
+        Secured::new(tls, endpoint, patience / 2)
     }
-}
-
-fn is_pem(bytes: &[u8], kind: &str) -> bool {
-    let end = format!("{kind}-----");
-    let has = |line: &str| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&end);
-    String::from_utf8_lossy(bytes).lines().any(has)
 }
 
 impl fmt::Debug for Config {
@@ -160,8 +163,12 @@ impl fmt::Debug for Identity {
 mod tests {
     use super::*;
 
+    fn reason(config: &Config) -> String {
+        config.connections().err().unwrap().to_string()
+    }
+
     fn refused(endpoint: &str) -> String {
-        Config::new([endpoint], Duration::from_secs(1)).connections().unwrap_err().to_string()
+        reason(&Config::new([endpoint], Duration::from_secs(1)))
     }
 
     #[test]
@@ -176,22 +183,28 @@ mod tests {
         assert!(refused("ftp://a:1").contains("neither http:// nor https://"));
         assert!(refused("http://a").contains("has no port"));
         assert!(refused("https://a:1").contains("needs the certificate of its CA"));
-        let none = Config::new(Vec::<String>::new(), Duration::from_secs(1)).connections();
-        assert!(none.unwrap_err().to_string().contains("no endpoint"));
-        let hasty = Config::new(["http://a:1"], Duration::ZERO).connections();
-        assert!(hasty.unwrap_err().to_string().contains("is zero"));
+        let none = Config::new(Vec::<String>::new(), Duration::from_secs(1));
+        assert!(reason(&none).contains("no endpoint"));
+        assert!(reason(&Config::new(["http://a:1"], Duration::ZERO)).contains("is zero"));
     }
 
     #[test]
     fn refuses_files_that_hold_something_else() {
+        let made = || rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        let (one, other) = (made(), made());
+        let [certificate, key] = [one.cert.pem(), one.signing_key.serialize_pem()].map(String::into_bytes);
+        let other_key = other.signing_key.serialize_pem().into_bytes();
         let mut config = Config::new(["https://a:1"], Duration::from_secs(1));
-        config.tls = Some(Tls { ca: b"hello".to_vec(), identity: None });
-        assert!(config.connections().unwrap_err().to_string().contains("no certificate in PEM"));
-        let ca = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
-        let pem = ca.cert.pem().into_bytes();
-        let identity = Identity { certificate: pem.clone(), key: pem.clone() };
-        config.tls = Some(Tls { ca: pem, identity: Some(identity) });
-        assert!(config.connections().unwrap_err().to_string().contains("check which is which"));
+        let mut with = |ca: &[u8], certificate: &[u8], key: &[u8]| {
+            let identity = Identity { certificate: certificate.to_vec(), key: key.to_vec() };
+            config.tls = Some(Tls { ca: ca.to_vec(), identity: Some(identity) });
+            config.connections().map_or_else(|err| err.to_string(), |_| String::new())
+        };
+        assert_eq!(with(&certificate, &certificate, &key), "");
+        assert!(with(b"hello", &certificate, &key).contains("the CA's file has no certificate in PEM"));
+        assert!(with(&certificate, &key, &key).contains("the client's certificate file has no certificate"));
+        assert!(with(&certificate, &certificate, &certificate).contains("no private key in PEM"));
+        assert!(with(&certificate, &certificate, &other_key).contains("do not fit"));
     }
 
     #[test]
