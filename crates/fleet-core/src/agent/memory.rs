@@ -37,6 +37,14 @@ pub struct Started {
 }
 
 impl Memory {
+    /// Takes note that a task begins. A unit whose unload was begun and given up, because it is wanted again, is not
+    /// running for the wish that it was started for.
+    pub fn begin(&mut self, task: &Task) {
+        if let Task::Unload(unit) = task {
+            self.started.remove(unit);
+        }
+    }
+
     /// Takes note of a task that was carried out: of a start or stop when the service manager has taken the order, of an
     /// unload when the file is gone, of a claim or release when the store has answered.
     pub fn done(&mut self, task: &Task) {

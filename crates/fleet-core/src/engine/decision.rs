@@ -19,7 +19,8 @@ pub struct Decision {
 /// What is written. A modification that is `None` is that of a key that must not be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Puts `schedule/<machine>/<unit>`, which must not be there, with the unit's content and desired state.
+    /// Puts `schedule/<machine>/<unit>`, which must not be there, with the unit's content and desired state. That
+    /// `machines/<machine>` is there may be compared too.
     Place {
         /// Unit.
         unit: UnitName,
@@ -69,7 +70,8 @@ pub enum Action {
         /// The modification of the entry.
         entry: i64,
     },
-    /// Removes the claim of a machine that is lost.
+    /// Removes the claim of a machine that is lost, if `machines/<machine>` is still not there: one that is back has read
+    /// that it has the claim.
     Release {
         /// Unit.
         unit: UnitName,

@@ -64,9 +64,9 @@ pub enum Wait {
 }
 
 impl Losses {
-    /// Takes note that the store stopped to answer: from now on nothing is counted.
-    pub fn away(&mut self, now: Moment) {
-        self.away.get_or_insert(now);
+    /// Takes note that the store does not answer. From when it last did, nothing is counted.
+    pub fn away(&mut self, last_answer: Moment) {
+        self.away.get_or_insert(last_answer);
     }
 
     /// Takes note that the store answers again.

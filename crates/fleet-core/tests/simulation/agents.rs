@@ -94,7 +94,10 @@ impl Agent {
             reported: BTreeMap::new(),
             reports_known: false,
             elsewhere: BTreeMap::new(),
-            look: NEVER,
+            look: match host.run.memory.surplus.is_empty() {
+                true => NEVER,
+                false => ether.now,
+            },
         }
     }
 
@@ -102,16 +105,11 @@ impl Agent {
         part_of(self.number, key).is_some()
     }
 
-    /// Whether it has nothing to do but to keep its lease.
-    pub fn is_idle(&self) -> bool {
-        self.tasks.is_empty() && !self.dirty && self.read.iter().all(Option::is_some)
-    }
-
     pub fn step(&mut self, host: &mut Host, ether: &mut Ether) {
         let pause = self.act(host, ether);
         self.ready = match pause {
             Some(pause) => ether.now + pause,
-            None => self.timers(host),
+            None => self.timers(host).max(ether.patience(self.number)),
         };
     }
 
@@ -416,6 +414,9 @@ impl Agent {
     fn carry_out(&mut self, task: Task, host: &mut Host, ether: &mut Ether) -> Option<u64> {
         ether.say(|| format!("machine {}: does {task:?}", self.number));
         let unit = task.unit().map(|name| ether.cast.unit(name));
+        if !ether.has(Flaw::UnloadNotNoted) {
+            host.run.memory.begin(&task);
+        }
         let done = match (&task, unit) {
             (Task::Unload(_), Some(unit)) => {
                 self.check_stop(unit, host, ether);
@@ -490,7 +491,6 @@ impl Agent {
             false => vec![
                 ether.unchanged(key),
                 Compare::Modification(Key::Entry(self.number, unit), modification),
-                Compare::Modification(Key::Machine(self.number), self.key),
             ],
         };
         let own = host.run.lease.is_some();
@@ -498,8 +498,7 @@ impl Agent {
     }
 
     fn claim_written(&mut self, compares: Vec<Compare>, op: Op, ether: &mut Ether) -> bool {
-        let txn = Txn { compares, ops: vec![op], author: Author::Other };
-        match ether.write(self.number, txn) {
+        match self.write(compares, op, ether) {
             Reply::Done(_) => true,
             Reply::Refused | Reply::LeaseGone => false,
             Reply::Unknown => {
@@ -507,6 +506,22 @@ impl Agent {
                 false
             }
         }
+    }
+
+    /// Writes with its own key compared. That key is put anew when the outcome is not known, which keeps out what may
+    /// still be on its way, or when it is not as it was put last.
+    fn write(&mut self, mut compares: Vec<Compare>, op: Op, ether: &mut Ether) -> Reply {
+        if !ether.has(Flaw::NoOwnFence) {
+            compares.push(Compare::Modification(Key::Machine(self.number), self.key));
+        }
+        let reply = ether.write(self.number, Txn { compares, ops: vec![op], author: Author::Other });
+        let same = ether.store.modification(Key::Machine(self.number)) == self.key;
+        match reply {
+            Reply::Unknown => self.key = 0,
+            Reply::Refused if !same => self.key = 0,
+            _ => {}
+        }
+        reply
     }
 
     /// Puts one report that is not as it should be; false if all are.
@@ -531,8 +546,7 @@ impl Agent {
             }
             (None, None) => return false,
         };
-        let txn = Txn { compares: vec![], ops: vec![op], author: Author::Other };
-        match (ether.write(self.number, txn), op) {
+        match (self.write(vec![], op, ether), op) {
             (Reply::Done(_), Op::PutWithLease(_, value, _)) => {
                 self.reported.insert(unit, value);
             }
@@ -540,10 +554,7 @@ impl Agent {
                 self.reported.remove(&unit);
             }
             (Reply::LeaseGone, _) => self.keep_alive = ether.now,
-            (Reply::Unknown | Reply::Refused, _) => {
-                self.reports_known = false;
-                self.key = 0;
-            }
+            (Reply::Unknown | Reply::Refused, _) => self.reports_known = false,
         }
         true
     }

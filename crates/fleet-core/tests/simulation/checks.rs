@@ -70,13 +70,15 @@ fn suits(
     metadata && together && apart
 }
 
-/// A machine's units move no sooner than its grace is over; the time without leader does not count.
+/// A machine's units move no sooner than its grace is over. The time without a leader does not count, if it was long
+/// enough for the engine to ask for something and get no answer.
 pub fn written(decision: &Decision, ether: &mut Ether) {
     let Reason::Lost(machine, _) = &decision.reason else { return };
     let machine = ether.cast.machine(machine);
     let grace = millis(GRACE) * 99 / 100;
     let lost = ether.absent[machine].map(|since| {
-        let without = ether.leaderless_times.iter().map(|(from, to)| {
+        let noticed = ether.leaderless_times.iter().filter(|(from, to)| to - from > 5_000);
+        let without = noticed.map(|(from, to)| {
             to.min(&ether.now).saturating_sub(*from.max(&since))
         });
         (ether.now - since).saturating_sub(without.sum())

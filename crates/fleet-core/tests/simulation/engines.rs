@@ -6,6 +6,7 @@ use fleet_core::engine::{
     Action, Claim, Decision, Entry, Known, Place, Reported, Seen, Settings, Snapshot, Unit, pass,
 };
 use fleet_core::model::{Hold, Machine, Report};
+use fleet_core::moment::Moment;
 
 use crate::cast::{HASHES, Life};
 use crate::checks;
@@ -38,6 +39,8 @@ struct Term {
     dirty: bool,
     due: u64,
     away: bool,
+    /// When the store last answered.
+    heard: Moment,
 }
 
 #[derive(Debug)]
@@ -65,7 +68,7 @@ impl Engine {
         };
         self.ready = match acted {
             Acted::Yes => ether.now + pause,
-            Acted::No => timer.max(ether.now + 1),
+            Acted::No => timer.max(ether.patience(self.number)),
         };
     }
 
@@ -79,9 +82,12 @@ impl Engine {
             let now = self.clock.read(ether.now);
             match reaches {
                 true => view.snapshot.losses.back(now),
-                false => view.snapshot.losses.away(now),
+                false => view.snapshot.losses.away(term.heard),
             }
             term.away = !reaches;
+        }
+        if reaches {
+            term.heard = self.clock.read(ether.now);
         }
         if term.keep_alive <= ether.now {
             let lost = ether.now < ether.lossy && ether.rng.percent(20);
@@ -180,6 +186,7 @@ impl Engine {
                 dirty: true,
                 due: NEVER,
                 away: false,
+                heard: self.clock.read(ether.now),
             });
         }
         Acted::Yes
@@ -271,7 +278,10 @@ fn transaction(decision: &Decision, term: i64, ether: &Ether) -> Txn {
             compares.push(modification(key, *entry));
             vec![Op::Delete(key)]
         }
-        Action::Release { unit, claim, .. } => {
+        Action::Release { unit, machine, claim } => {
+            if !ether.has(Flaw::BlindRelease) {
+                compares.push(Compare::Create(Key::Machine(machine_of(machine)), 0));
+            }
             compares.push(modification(Key::Claim(unit_of(unit)), *claim));
             vec![Op::Delete(Key::Claim(unit_of(unit)))]
         }

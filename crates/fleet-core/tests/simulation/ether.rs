@@ -92,6 +92,15 @@ impl Ether {
         self.now >= self.cut[machine] && self.now >= self.leaderless
     }
 
+    /// When a program that has nothing to do looks again at the earliest: it does not ask a store without pause that
+    /// does not answer.
+    pub fn patience(&self, machine: usize) -> u64 {
+        match self.reaches(machine) {
+            true => self.now + 1,
+            false => self.now + 250,
+        }
+    }
+
     /// Sends a write from a machine.
     pub fn write(&mut self, machine: usize, txn: Txn) -> Reply {
         if !self.reaches(machine) {

@@ -17,10 +17,14 @@ pub enum Flaw {
     GraceWhileAway,
     /// Engine: removes a lost machine's claims at once.
     ClaimsNotKept,
+    /// Engine: removes the claim of a machine that may be back by now.
+    BlindRelease,
     /// Agent: starts exclusive units without a claim.
     NoClaim,
     /// Agent: claims without comparing the entry and its own key.
     BlindClaim,
+    /// Agent: writes do not compare its own key.
+    NoOwnFence,
     /// Agent: exclusive units are not stopped when the lease is overdue.
     NoGuard,
     /// Agent: counts the lease from the answer, and thrice as long.
@@ -33,6 +37,8 @@ pub enum Flaw {
     MarkerIgnored,
     /// Agent: the next process does not know what was started.
     Forgetful,
+    /// Agent: a unit whose unload was given up passes for started.
+    UnloadNotNoted,
     /// Agent: a unit that went elsewhere stays for ever.
     SurplusForever,
     /// Agent: does not put reports again that a new lease needs.
@@ -42,7 +48,7 @@ pub enum Flaw {
 }
 
 /// All of them.
-pub const FLAWS: [Flaw; 18] = [
+pub const FLAWS: [Flaw; 21] = [
     Flaw::NoFence,
     Flaw::PassBehind,
     Flaw::UnknownIgnored,
@@ -50,14 +56,17 @@ pub const FLAWS: [Flaw; 18] = [
     Flaw::NoGrace,
     Flaw::GraceWhileAway,
     Flaw::ClaimsNotKept,
+    Flaw::BlindRelease,
     Flaw::NoClaim,
     Flaw::BlindClaim,
+    Flaw::NoOwnFence,
     Flaw::NoGuard,
     Flaw::LeaseTooLong,
     Flaw::OldClaims,
     Flaw::PartialIsWhole,
     Flaw::MarkerIgnored,
     Flaw::Forgetful,
+    Flaw::UnloadNotNoted,
     Flaw::SurplusForever,
     Flaw::OldReports,
     Flaw::ClaimKept,

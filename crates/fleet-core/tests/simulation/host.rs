@@ -100,10 +100,9 @@ impl Host {
     /// Takes an order to stop.
     pub fn stop(&mut self, unit: usize, ether: &mut Ether) {
         let within = 8_000;
-        if let Some(service) = self.units.get_mut(&unit)
-            && service.runs()
-            && !matches!(service.phase, Phase::Stopping(_))
-        {
+        let Some(service) = self.units.get_mut(&unit) else { return };
+        service.started_for = None;
+        if service.runs() && !matches!(service.phase, Phase::Stopping(_)) {
             service.phase = Phase::Stopping(ether.now + ether.rng.range(10, within));
         }
     }

@@ -25,7 +25,9 @@ use fleet_core::engine::Settings;
 
 use crate::flaw::{FLAWS, Flaw};
 
+/// Time to live of a machine's lease.
 pub const TTL: Duration = Duration::from_secs(30);
+/// How long a lost machine keeps its units.
 pub const GRACE: Duration = Duration::from_secs(30);
 /// Milliseconds that a term of the engine lives without being renewed.
 pub const ENGINE_TTL: u64 = 10_000;

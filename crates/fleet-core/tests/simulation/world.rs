@@ -17,6 +17,9 @@ use crate::users;
 /// Until when things go wrong.
 pub const TROUBLE: u64 = 120_000;
 
+/// More steps than any history takes that comes to rest.
+const STEPS: u64 = 100_000;
+
 #[derive(Debug)]
 pub struct World {
     pub ether: Ether,
@@ -97,8 +100,14 @@ impl<T> Program<T> {
 
 impl World {
     fn play(&mut self) {
-        while self.ether.broken.is_none() {
+        for step in 0_u64.. {
+            if self.ether.broken.is_some() {
+                break;
+            }
             let (at, turn) = self.next();
+            if step > STEPS {
+                self.ether.breaks(|| format!("no rest: after {STEPS} steps it is the turn of {turn:?}"));
+            }
             if at >= self.end {
                 break;
             }
@@ -253,8 +262,10 @@ impl World {
             }
             Incident::Cut(n, wait) => ether.cut[n] = now + wait,
             Incident::Leaderless(wait) => {
+                // One that begins during another adds what it lasts longer.
+                let from = now.max(ether.leaderless);
                 ether.leaderless = ether.leaderless.max(now + wait);
-                ether.leaderless_times.push((now, now + wait));
+                ether.leaderless_times.push((from, ether.leaderless));
             }
             Incident::NewLeader => ether.store.new_leader(now),
             Incident::Lossy(wait) => ether.lossy = now + wait,
