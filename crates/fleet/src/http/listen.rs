@@ -83,7 +83,8 @@ pub enum ListenerError {
 }
 
 impl Listener {
-    /// Takes the sockets that systemd gave (`LISTEN_FDS`), which are none where it gave none. They are taken once.
+    /// Takes the sockets that systemd gave (`LISTEN_FDS`), which are none where it gave none. They are taken once, and their
+    /// variables removed: this belongs to the beginning, before other threads read the environment.
     ///
     /// # Errors
     /// When one is no listening stream socket, or is TCP without files for TLS.

@@ -97,6 +97,7 @@ async fn tcp(authority: &str) -> Result<TcpStream, Trouble> {
 
 impl Dial {
     /// Makes one from a function that opens a stream each time; `name` is how errors call the server.
+    /// The time that it takes counts as that of the request which needs it.
     pub fn new<F, O>(name: impl Into<String>, open: F) -> Self
     where
         F: Fn() -> O + Send + Sync + 'static,

@@ -164,6 +164,22 @@ async fn a_client_that_does_not_read_is_cut() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_gives_its_place_back() {
+    let (_, server) = serve(Limits::default()).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /fleet/v1/units HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream.read_exact(&mut [0; 12]).await.unwrap();
+    drop(stream);
+    let gone = async {
+        while !server.metrics.text().contains("fleet_http_connections 0\n") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // Sooner than it would be cut for its silence.
+    tokio::time::timeout(LONG, gone).await.unwrap();
+}
+
+#[tokio::test]
 async fn more_clients_than_places_wait_for_one() {
     let (_, server) = serve(Limits { connections: 2, ..hasty() }).await;
     let _held = [server.connect().await, server.connect().await];

@@ -228,6 +228,9 @@ async fn other_methods_and_paths_are_refused() {
     }
     let said = server.ask("HEAD", "/fleet/v1/units", "", "").await;
     assert_eq!((said.status, said.body.as_str()), (405, ""));
+    // Whatever clients make up is one series.
+    let counted = r#"fleet_http_requests_total{route="other",method="OTHER",status="405"} 8"#;
+    assert!(server.metrics.text().contains(counted), "{}", server.metrics.text());
     for path in ["/fleet/v1", "/fleet/v1/jobs", "/units", "/fleet/v1/units/"] {
         let said = server.ask("GET", path, "", "").await;
         assert_eq!(said.status, 404, "{path}");
