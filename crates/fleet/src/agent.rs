@@ -20,7 +20,6 @@ mod session;
 mod settings;
 mod sight;
 mod standing;
-mod wire;
 mod wishes;
 
 use std::sync::Arc;

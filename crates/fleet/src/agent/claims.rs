@@ -1,11 +1,11 @@
 //! Claims of exclusive units: who has one may run the unit, and nobody else.
 
-use etcd_rpc::{Answer, Client, Compare, Error, Op, Txn};
+use etcd_rpc::{Answer, Client, Compare, Error, KeyValue, Op, Txn};
 use fleet_core::name::UnitName;
 
 use super::settings::Settings;
 use super::standing::Membership;
-use super::wire::{Claim, Keys};
+use crate::registry::{ClaimValue, Key, Keys, from_json, to_json};
 
 /// What a request for a claim came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) async fn claim(
     let keys = Keys::new(&settings.prefix);
     let (claim, entry) = (keys.claim(unit), keys.entry(&settings.machine, unit));
     let machine = keys.machine(&settings.machine);
-    let value = Claim { machine: settings.machine.clone(), entry: modification }.to_json();
+    let value = to_json(&ClaimValue { machine: settings.machine.clone(), entry: modification });
     let sure = || {
         Txn::new()
             .when(Compare::mod_revision(&entry, modification))
@@ -43,16 +43,16 @@ pub(super) async fn claim(
             "its entry or this machine's key has changed; it is looked at again".into(),
         ));
     };
-    match Claim::from_json(&there.value) {
-        Some(known) if known.machine == settings.machine => {}
-        Some(known) => {
+    match from_json::<ClaimValue>(&there.value) {
+        Ok(known) if known.machine == settings.machine => {}
+        Ok(known) => {
             let holder = known.machine;
             return Ok(Claimed::Refused(format!(
                 "machine {holder} has the claim; it goes when the unit has stopped there, or that machine is lost"
             )));
         }
-        None => {
-            let text = format!("{claim} is not understood; delete it if no machine runs the unit");
+        Err(err) => {
+            let text = format!("{claim}: {err}; delete it if no machine runs the unit");
             return Ok(Claimed::Refused(text));
         }
     }
@@ -67,7 +67,7 @@ pub(super) async fn claim(
 pub(super) async fn release(client: &Client, settings: &Settings, unit: &UnitName) -> Result<(), Error> {
     let key = Keys::new(&settings.prefix).claim(unit);
     let Some(there) = client.get(&key).await?.kv else { return Ok(()) };
-    if Claim::from_json(&there.value).is_none_or(|claim| claim.machine != settings.machine) {
+    if !is_ours(settings, &there) {
         return Ok(());
     }
     let txn = Txn::new().when(Compare::mod_revision(&key, there.mod_revision)).then(Op::delete(&key));
@@ -79,9 +79,15 @@ pub(super) async fn release(client: &Client, settings: &Settings, unit: &UnitNam
 pub(super) async fn read(client: &Client, settings: &Settings) -> Result<Vec<UnitName>, Error> {
     let keys = Keys::new(&settings.prefix);
     let listing = client.list(&keys.claims()).await?;
-    let ours = listing
-        .kvs
-        .iter()
-        .filter(|kv| Claim::from_json(&kv.value).is_some_and(|claim| claim.machine == settings.machine));
-    Ok(ours.filter_map(|kv| keys.unit_of(&kv.key)).collect())
+    let ours = listing.kvs.iter().filter(|kv| is_ours(settings, kv));
+    let unit = |kv: &KeyValue| match keys.parse(&kv.key) {
+        Some(Key::Claim(unit)) => Some(unit),
+        _ => None,
+    };
+    Ok(ours.filter_map(unit).collect())
+}
+
+/// Whether this machine has a claim. One that is not understood is nobody's to give up.
+fn is_ours(settings: &Settings, kv: &KeyValue) -> bool {
+    from_json::<ClaimValue>(&kv.value).is_ok_and(|claim| claim.machine == settings.machine)
 }

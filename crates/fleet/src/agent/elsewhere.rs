@@ -2,59 +2,50 @@
 
 use std::collections::BTreeMap;
 
-use etcd_rpc::{Answer, Client, Error, Op, Txn};
+use etcd_rpc::{Answer, Client, Error, KeyValue, OPS_MAX, Op, Txn};
 use fleet_core::agent::Elsewhere;
-use fleet_core::model::MachineId;
 use fleet_core::name::UnitName;
 
 use super::settings::Settings;
-use super::wire::{Keys, reported};
+use crate::registry::{Keys, PlaceValue, StateValue, from_json};
 
-/// Which machine has the entry of a unit.
-#[derive(Debug, Default)]
-pub(super) struct Places {
-    known: BTreeMap<UnitName, MachineId>,
+/// Looks up where `units` are: their places, and the reports of those machines.
+pub(super) async fn look(
+    client: &Client,
+    settings: &Settings,
+    units: &[UnitName],
+) -> Result<BTreeMap<UnitName, Elsewhere>, Error> {
+    let keys = Keys::new(&settings.prefix);
+    let mut found = BTreeMap::new();
+    let mut placed = Vec::new();
+    let places = get(client, units.iter().map(|unit| keys.place(unit)).collect()).await?;
+    for (unit, place) in units.iter().zip(places) {
+        match place.map(|kv| from_json::<PlaceValue>(&kv.value)) {
+            None => drop(found.insert(unit.clone(), Elsewhere::of(None))),
+            Some(Ok(place)) => placed.push((unit, place.machine)),
+            // A place that is not understood is one: the unit stays until the grace has ended.
+            Some(Err(_)) => drop(found.insert(unit.clone(), Elsewhere::Coming)),
+        }
+    }
+    let reports = placed.iter().map(|(unit, machine)| keys.state(machine, unit)).collect();
+    for ((unit, _), report) in placed.iter().zip(get(client, reports).await?) {
+        let report = report.and_then(|kv| from_json::<StateValue>(&kv.value).ok());
+        let report = report.map(|value| value.report);
+        found.insert((*unit).clone(), Elsewhere::of(Some(report.as_ref())));
+    }
+    Ok(found)
 }
 
-impl Places {
-    /// Looks up where `units` are. All entries are read once; after that, only those units' entries and reports.
-    pub(super) async fn look(
-        &mut self,
-        client: &Client,
-        settings: &Settings,
-        units: &[UnitName],
-    ) -> Result<BTreeMap<UnitName, Elsewhere>, Error> {
-        let keys = Keys::new(&settings.prefix);
-        self.known.retain(|unit, _| units.contains(unit));
-        if units.iter().any(|unit| !self.known.contains_key(unit)) {
-            for kv in client.list(&keys.schedule()).await?.kvs {
-                if let Some((machine, unit)) = keys.machine_and_unit_of(&kv.key)
-                    && machine != settings.machine
-                    && units.contains(&unit)
-                {
-                    self.known.insert(unit, machine);
-                }
-            }
-        }
-        let mut found = BTreeMap::new();
-        for unit in units {
-            let Some(machine) = self.known.get(unit) else {
-                found.insert(unit.clone(), Elsewhere::of(None));
-                continue;
-            };
-            let txn = Txn::new().then(Op::get(&keys.entry(machine, unit)));
-            let txn = txn.then(Op::get(&keys.state(machine, unit)));
-            let answers = client.txn(txn).await?.answers;
-            let [Answer::Got(Some(_)), Answer::Got(report)] = answers.as_slice() else {
-                // It went on to a third machine, or nowhere: the next look finds out which.
-                self.known.remove(unit);
-                found.insert(unit.clone(), Elsewhere::Coming);
-                continue;
-            };
-            // A report that is not understood is none: the unit stays until the grace has ended.
-            let report = report.as_ref().and_then(|kv| reported(&kv.value)).map(|reported| reported.report);
-            found.insert(unit.clone(), Elsewhere::of(Some(report.as_ref())));
-        }
-        Ok(found)
+/// Reads keys, in as few requests as etcd allows; one answer a key, in their order.
+async fn get(client: &Client, keys: Vec<String>) -> Result<Vec<Option<KeyValue>>, Error> {
+    let mut found = Vec::new();
+    for some in keys.chunks(OPS_MAX) {
+        let txn = some.iter().fold(Txn::new(), |txn, key| txn.then(Op::get(key)));
+        let answers = client.txn(txn).await?.answers.into_iter();
+        found.extend(answers.map(|answer| match answer {
+            Answer::Got(kv) => kv,
+            Answer::Put | Answer::Deleted(_) => None,
+        }));
     }
+    Ok(found)
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::address;
 use super::settings::Settings;
-use super::wire::MachineValue;
+use crate::registry::MachineValue;
 
 /// How long an address is believed.
 const BELIEVED: Duration = Duration::from_secs(60);

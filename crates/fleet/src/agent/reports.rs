@@ -8,7 +8,7 @@ use fleet_core::name::UnitName;
 
 use super::settings::Settings;
 use super::standing::Membership;
-use super::wire::{Keys, state_value};
+use crate::registry::{Keys, StateValue, to_json};
 
 /// How many reports one transaction changes.
 const IN_ONE: usize = 100;
@@ -22,9 +22,6 @@ pub(super) enum Error {
     /// The machine's key is not the one that the reports belong to.
     #[error("reporting units: this machine's key has changed; the next report waits until it is there again")]
     Changed,
-    /// A report that cannot be written.
-    #[error("reporting units: {0}")]
-    Form(#[from] serde_json::Error),
 }
 
 impl Error {
@@ -33,7 +30,6 @@ impl Error {
         match self {
             Self::Store(err) => err.is_outcome_unknown(),
             Self::Changed => true,
-            Self::Form(_) => false,
         }
     }
 }
@@ -70,7 +66,8 @@ impl Reports {
         };
         let mut values = BTreeMap::new();
         for (unit, reported) in wanted {
-            values.insert(keys.state(&settings.machine, unit), state_value(reported)?);
+            let value = StateValue { report: reported.report.clone(), entry: reported.entry };
+            values.insert(keys.state(&settings.machine, unit), to_json(&value));
         }
         let changes = changes(&there, &values);
         for some in changes.chunks(IN_ONE) {

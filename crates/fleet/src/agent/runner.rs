@@ -10,7 +10,6 @@ use fleet_core::moment::Moment;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::elsewhere::Places;
 use super::memory::{self, MemoryFile};
 use super::pause::Pause;
 use super::perform::{Left, Performer};
@@ -21,7 +20,7 @@ use super::settings::Settings;
 use super::sight::{self, Sight};
 use super::standing::{Membership, Standing};
 use super::wishes::Wishes;
-use super::{claims, local};
+use super::{claims, elsewhere, local};
 use crate::guard::{boot_time, read_until};
 use crate::systemd::{Manager, Units, UnitsError};
 
@@ -61,7 +60,6 @@ pub(super) struct Runner<M> {
     standing: watch::Receiver<Standing>,
     sight: Sight,
     reports: Reports,
-    places: Places,
     pause: Pause,
     said: Said,
 }
@@ -79,9 +77,9 @@ impl<M: Manager> Runner<M> {
         let units = Units::new(manager, settings.places.clone());
         let performer = Performer::new(Arc::clone(&settings), client.clone(), units, Arc::clone(&memory));
         let sight = Sight::new(&client, &settings);
-        let (reports, places, said) = (Reports::default(), Places::default(), Said::default());
+        let (reports, said) = (Reports::default(), Said::default());
         let pause = Pause::new(Duration::from_secs(1), Duration::from_secs(60));
-        Self { settings, client, performer, memory, again, standing, sight, reports, places, pause, said }
+        Self { settings, client, performer, memory, again, standing, sight, reports, pause, said }
     }
 
     /// Runs until it is dropped, which leaves all units as they are.
@@ -157,7 +155,7 @@ impl<M: Manager> Runner<M> {
         if wishes.wanted.reading != Reading::Partial {
             self.said.only("value", &wishes.wrong);
             let surplus: Vec<_> = self.memory.plan().surplus.into_keys().collect();
-            here.elsewhere = self.places.look(&self.client, &self.settings, &surplus).await?;
+            here.elsewhere = elsewhere::look(&self.client, &self.settings, &surplus).await?;
         }
         let mut tasks = plan(&wishes.wanted, &here, &self.memory.plan());
         if tasks.iter().any(|task| matches!(task, Task::Unload(_))) {

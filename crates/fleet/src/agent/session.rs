@@ -15,8 +15,8 @@ use super::pause::Pause;
 use super::said::Said;
 use super::settings::Settings;
 use super::standing::{Membership, Other, Standing, Verdict};
-use super::wire::{Keys, MachineValue};
 use crate::guard::{boot_time, write_until};
+use crate::registry::{Keys, MachineValue, from_json, to_json};
 use crate::systemd::FileError;
 
 /// How soon it is looked again whether a lease that is not ours has ended.
@@ -42,9 +42,6 @@ enum Error {
         /// The key.
         key: String,
     },
-    /// A value that cannot be written.
-    #[error("writing the machine's key: {0}")]
-    Form(#[from] serde_json::Error),
 }
 
 /// What somebody does who wants the machine's key written again: a report's outcome was not known.
@@ -168,7 +165,7 @@ impl Session {
     /// Makes the key ours unless it is on a lease that may be another machine's.
     async fn own_key(&mut self, lease: LeaseId, write: Write) -> Result<Owner, Error> {
         let key = self.keys.machine(&self.settings.machine);
-        let value = serde_json::to_vec(&self.facts.look())?;
+        let value = to_json(self.facts.look());
         let put = || Op::put_with_lease(&key, value.clone(), lease);
         let txn = Txn::new().when(Compare::absent(&key)).then(put()).or_else(Op::get(&key));
         let outcome = self.client.txn(txn).await?;
@@ -219,7 +216,7 @@ impl Session {
                 });
             }
             Verdict::Lives => {
-                let there = serde_json::from_slice::<MachineValue>(&kv.value).ok();
+                let there = from_json::<MachineValue>(&kv.value).ok();
                 let ip = there.map(|there| there.ip).unwrap_or_default();
                 let why = format!(
                     "another machine ({}) has the same id {id}: this one does not serve until it is the only one; \

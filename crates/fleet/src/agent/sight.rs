@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use etcd_rpc::{Change, Client, Error, Event, Follower, KeyValue, Range};
 
 use super::settings::Settings;
-use super::wire::Keys;
+use crate::registry::Keys;
 
 /// How many keys are read with one request.
 const PAGE: u32 = 500;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use etcd_rpc::KeyValue;
 use fleet_core::agent::{KnownWish, Reading, Wanted, Wish, exclusive};
-use fleet_core::model::{Hold, Machine};
+use fleet_core::model::{Hold, Machine, State};
 use fleet_core::name::UnitName;
 use fleet_core::requirements::Requirements;
 use fleet_core::unit_file::UnitFile;
 
 use super::settings::Settings;
 use super::sight::Parts;
-use super::wire::{self, Keys};
+use crate::registry::{EntryValue, HoldValue, Key, Keys, Marker, MetaValue, UnitValue, from_json};
 use crate::systemd::Binding;
 
 /// What is wanted, with the files of the units, and what could not be understood.
@@ -38,10 +38,8 @@ impl Wishes {
     /// Understands parts that were all read.
     pub(super) fn of(parts: &Parts, settings: &Settings) -> Self {
         let keys = Keys::new(&settings.prefix);
-        let reading =
-            if parts.marker.contains_key(&keys.marker()) { Reading::Whole } else { Reading::Unmarked };
         let mut wishes = Self::none();
-        wishes.wanted.reading = reading;
+        wishes.wanted.reading = wishes.reading(parts, &keys);
         wishes.wanted.machine = wishes.machine(parts, settings, &keys);
         wishes.wanted.entries = wishes.units(settings, &keys, parts.schedule.values());
         wishes.wanted.globals = wishes.units(settings, &keys, parts.global.values());
@@ -63,11 +61,15 @@ impl Wishes {
     ) -> BTreeMap<UnitName, Wish> {
         let mut wishes = BTreeMap::new();
         for kv in kvs {
-            let Some(unit) = keys.unit_of(&kv.key) else {
-                self.wrong.insert(kv.key.clone(), "it names no unit; delete it".to_owned());
-                continue;
+            let (understood, unit) = match keys.parse(&kv.key) {
+                Some(Key::Entry(_, unit)) => (understand_entry(&unit, kv), unit),
+                Some(Key::Global(unit)) => (understand_global(&unit, kv), unit),
+                _ => {
+                    self.wrong.insert(kv.key.clone(), "it names no unit; delete it".to_owned());
+                    continue;
+                }
             };
-            let wish = match understand(&unit, kv) {
+            let wish = match understood {
                 // What a machine has for itself goes before what all have.
                 Ok((wish, content)) => {
                     let binding = binding(settings, &wish);
@@ -84,20 +86,32 @@ impl Wishes {
         wishes
     }
 
+    /// A marker that is not understood is that of another registry than this version knows.
+    fn reading(&mut self, parts: &Parts, keys: &Keys) -> Reading {
+        match parts.marker.get(&keys.marker()).map(|kv| (kv, from_json::<Marker>(&kv.value))) {
+            Some((_, Ok(_))) => Reading::Whole,
+            Some((kv, Err(_))) => {
+                self.is_not_understood(kv);
+                Reading::Unmarked
+            }
+            None => Reading::Unmarked,
+        }
+    }
+
     /// This machine with its metadata and hold; none if one of them is not understood.
     fn machine(&mut self, parts: &Parts, settings: &Settings, keys: &Keys) -> Option<Machine> {
         let mut metadata = settings.metadata.clone();
         let (prefix, mut is_whole) = (keys.meta_of(&settings.machine), true);
         for kv in parts.meta.values() {
             let key = kv.key.strip_prefix(&prefix).unwrap_or_default();
-            match wire::meta_of(&kv.value) {
-                Some(value) if value.is_empty() => drop(metadata.remove(key)),
-                Some(value) => drop(metadata.insert(key.to_owned(), value)),
-                None => is_whole = self.is_not_understood(kv),
+            match from_json::<MetaValue>(&kv.value) {
+                Ok(MetaValue { value }) if value.is_empty() => drop(metadata.remove(key)),
+                Ok(MetaValue { value }) => drop(metadata.insert(key.to_owned(), value)),
+                Err(_) => is_whole = self.is_not_understood(kv),
             }
         }
         let hold = match parts.hold.get(&keys.hold(&settings.machine)) {
-            Some(kv) => wire::hold_of(&kv.value).or_else(|| {
+            Some(kv) => from_json::<HoldValue>(&kv.value).ok().map(|value| value.hold).or_else(|| {
                 is_whole = self.is_not_understood(kv);
                 None
             }),
@@ -125,17 +139,33 @@ fn binding(settings: &Settings, wish: &KnownWish) -> Binding {
     }
 }
 
-/// Returns what an entry or a global unit wants, and the unit's file.
-fn understand(unit: &UnitName, kv: &KeyValue) -> Result<(KnownWish, UnitFile), String> {
-    let value: wire::Wanted = serde_json::from_slice(&kv.value)
-        .map_err(|err| format!("its value is not understood ({err}); submit the unit again"))?;
-    let file = UnitFile::parse(&value.content)
+/// Returns what an entry wants, and the unit's file.
+fn understand_entry(unit: &UnitName, kv: &KeyValue) -> Result<(KnownWish, UnitFile), String> {
+    let EntryValue { content, desired, finished, .. } =
+        from_json(&kv.value).map_err(|err| format!("{err}; submit the unit again"))?;
+    let (mut wish, file) = understand(unit, kv, &content)?;
+    (wish.desired, wish.finished) = (desired, finished);
+    Ok((wish, file))
+}
+
+/// Returns what a global unit wants, and its file.
+fn understand_global(unit: &UnitName, kv: &KeyValue) -> Result<(KnownWish, UnitFile), String> {
+    let UnitValue { content, desired } =
+        from_json(&kv.value).map_err(|err| format!("{err}; submit the unit again"))?;
+    let (mut wish, file) = understand(unit, kv, &content)?;
+    wish.desired = desired;
+    Ok((wish, file))
+}
+
+/// Returns what a unit's file wants; how far is not in the file.
+fn understand(unit: &UnitName, kv: &KeyValue, content: &str) -> Result<(KnownWish, UnitFile), String> {
+    let file = UnitFile::parse(content)
         .map_err(|err| format!("its file is not understood ({err}); submit the unit again"))?;
     let (requirements, _) = Requirements::of(unit, &file).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         format!("its requirements are not understood ({}); submit the unit again", problems.join("; "))
     })?;
-    let (desired, finished, hash) = (value.desired, value.finished, file.hash().to_owned());
-    let wish = KnownWish { modification: kv.mod_revision, hash, desired, finished, requirements };
+    let (modification, hash) = (kv.mod_revision, file.hash().to_owned());
+    let wish = KnownWish { modification, hash, desired: State::Inactive, finished: false, requirements };
     Ok((wish, file))
 }

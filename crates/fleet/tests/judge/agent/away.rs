@@ -41,8 +41,7 @@ async fn a_machine_that_is_cut_off_for_longer_than_its_lease_keeps_its_units_and
     lab.line.cut();
     lab.wait("the lease ends", async || lab.get(&format!("machines/{HERE}")).await.is_none()).await;
     // What the engine does with a lost machine's unit.
-    lab.remove("a.service").await;
-    lab.put(&format!("schedule/{THERE}/a.service"), &wish(SLEEPER, "launched")).await;
+    lab.move_away("a.service", SLEEPER).await;
     sleep(TTL).await;
     assert_eq!(lab.fake.active("a.service"), "active");
     lab.line.mend();
@@ -51,10 +50,7 @@ async fn a_machine_that_is_cut_off_for_longer_than_its_lease_keeps_its_units_and
     lab.wait_reported("a.service", "active").await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!(lab.fake.count("stop a.service"), 0);
-    let report = serde_json::json!({
-        "hash": "", "load": "loaded", "active": "active", "sub": "running", "started": true, "entry": 1
-    });
-    lab.put(&format!("state/{THERE}/a.service"), &report).await;
+    lab.report_active_there("a.service").await;
     lab.wait_gone("a.service").await;
     assert_eq!(lab.fake.count("start b.service"), 1);
     assert_eq!(lab.fake.count("stop b.service"), 0);
@@ -71,8 +67,7 @@ async fn a_machine_that_returns_takes_what_is_placed_there_now() {
     lab.wait_reported("all.service", "active").await;
     lab.kill().await;
     lab.wait("the lease ends", async || lab.get(&format!("machines/{HERE}")).await.is_none()).await;
-    lab.remove("moved.service").await;
-    lab.put(&format!("schedule/{THERE}/moved.service"), &wish(SLEEPER, "launched")).await;
+    lab.move_away("moved.service", SLEEPER).await;
     // The power was cut: what is in memory is gone, and so are the units.
     lab.fake.boot();
     std::fs::remove_dir_all(&lab.settings.places.units).unwrap();

@@ -71,7 +71,7 @@ impl Lab {
         let store = client(&etcd.client_url());
         let line = Line::to(&etcd.client_url()).await;
         let lab = Self { etcd, programs, line, fake, settings, store, running: None, dir };
-        lab.put("marker", &json!({ "format": 1, "begun": "2026-11-28T00:00:00Z" })).await;
+        lab.put("marker", &json!({ "format": 1, "machine": HERE })).await;
         Some(lab)
     }
 
@@ -140,6 +140,21 @@ impl Lab {
     /// Places a unit here.
     pub async fn place(&self, unit: &str, content: &str, desired: &str) -> i64 {
         self.put(&format!("schedule/{HERE}/{unit}"), &wish(content, desired)).await
+    }
+
+    /// Moves a unit to the other machine, as the engine does.
+    pub async fn move_away(&self, unit: &str, content: &str) {
+        self.remove(unit).await;
+        self.put(&format!("place/{unit}"), &json!({ "machine": THERE })).await;
+        self.put(&format!("schedule/{THERE}/{unit}"), &wish(content, "launched")).await;
+    }
+
+    /// Lets the other machine report a unit as active.
+    pub async fn report_active_there(&self, unit: &str) {
+        let report = json!({
+            "hash": "", "load": "loaded", "active": "active", "sub": "running", "started": true, "entry": 1
+        });
+        self.put(&format!("state/{THERE}/{unit}"), &report).await;
     }
 
     /// Takes a unit's entry away.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::SLEEPER;
-use super::lab::{HERE, Lab, TTL, wish};
+use super::lab::{HERE, Lab, TTL};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_keeps_units_lease_and_reports() {
@@ -97,19 +97,14 @@ async fn a_unit_that_went_elsewhere_stays_until_it_is_active_there() {
     lab.kill().await;
     lab.wait("the lease ends", async || lab.get(&format!("machines/{HERE}")).await.is_none()).await;
     sleep(TTL / 3).await;
-    lab.remove("moved.service").await;
+    lab.move_away("moved.service", SLEEPER).await;
     lab.remove("destroyed.service").await;
-    let there = super::lab::THERE;
-    lab.put(&format!("schedule/{there}/moved.service"), &wish(SLEEPER, "launched")).await;
     lab.start().await;
     lab.wait_gone("destroyed.service").await;
     lab.wait_reported("moved.service", "active").await;
     sleep(Duration::from_secs(2)).await;
     assert_eq!(lab.fake.active("moved.service"), "active");
-    let report = serde_json::json!({
-        "hash": "", "load": "loaded", "active": "active", "sub": "running", "started": true, "entry": 1
-    });
-    lab.put(&format!("state/{there}/moved.service"), &report).await;
+    lab.report_active_there("moved.service").await;
     lab.wait_gone("moved.service").await;
     assert_eq!(lab.fake.count("stop kept.service"), 0);
     assert_eq!(lab.fake.count("start kept.service"), 1);
@@ -122,8 +117,7 @@ async fn a_unit_that_went_elsewhere_and_never_comes_up_there_stays_for_the_grace
     lab.wait_reported("moved.service", "active").await;
     lab.kill().await;
     lab.wait("the lease ends", async || lab.get(&format!("machines/{HERE}")).await.is_none()).await;
-    lab.remove("moved.service").await;
-    lab.put(&format!("schedule/{}/moved.service", super::lab::THERE), &wish(SLEEPER, "launched")).await;
+    lab.move_away("moved.service", SLEEPER).await;
     let begin = tokio::time::Instant::now();
     lab.start().await;
     lab.wait_gone("moved.service").await;
