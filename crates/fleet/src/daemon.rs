@@ -13,6 +13,7 @@ mod machine;
 mod notify;
 mod parts;
 mod serving;
+mod signals;
 mod stop;
 mod store;
 mod supervise;
@@ -26,7 +27,6 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{self, Config, DEFAULT_PATH, Loaded, Source};
@@ -36,6 +36,7 @@ use journal::{Journal, Level};
 use listeners::Listeners;
 use notify::{News, Notifier};
 use parts::{Parts, Whole};
+use signals::{Signals, Wish};
 
 /// What is remembered until the next boot, if the service manager names no other folder (`RuntimeDirectory=`).
 const RUNTIME: &str = "/run/fleet";
@@ -144,43 +145,6 @@ fn load(options: &Options) -> Result<Loaded, config::Error> {
     config::load(source, env::vars_os())
 }
 
-/// Signals that it acts on.
-struct Signals {
-    reload: Signal,
-    show: Signal,
-    end: Signal,
-    interrupt: Signal,
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    Reload,
-    Show,
-    End,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Error> {
-        let of = |kind| signal(kind).map_err(|err| Error::System { doing: "listening for signals", err });
-        Ok(Self {
-            reload: of(SignalKind::hangup())?,
-            show: of(SignalKind::user_defined1())?,
-            end: of(SignalKind::terminate())?,
-            interrupt: of(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.end.recv() => Wish::End,
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.reload.recv() => Wish::Reload,
-            _ = self.show.recv() => Wish::Show,
-        }
-    }
-}
-
 /// The daemon while it runs.
 struct Daemon<'a> {
     options: &'a Options,
@@ -193,7 +157,8 @@ struct Daemon<'a> {
 
 async fn serve(options: &Options) -> Result<(), Error> {
     // Before all else: a signal that comes early is to be heard.
-    let mut signals = Signals::listen()?;
+    let signals = Signals::listen();
+    let mut signals = signals.map_err(|err| Error::System { doing: "listening for signals", err })?;
     let notifier = Notifier::new(|name| env::var_os(name), process::id());
     let notifier = notifier.map_err(|err| Error::System { doing: "finding the service manager", err })?;
     let Loaded { config, warnings } = load(options)?;
