@@ -116,7 +116,7 @@ pub trait Manager: Send + Sync + 'static {
     fn stop(&self, unit: &str) -> impl Future<Output = Result<(), Error>> + Send;
     /// Forgets that a unit failed.
     fn reset_failed(&self, unit: &str) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Returns how units are, with one request for all of them. Those that it does not know are `not-found`.
+    /// Returns how units are, with a few requests for all of them. Those that it does not know are `not-found`.
     fn states(
         &self,
         units: &[String],

@@ -7,6 +7,7 @@ use std::time::Duration;
 use etcd_rpc::Client;
 use fleet_core::agent::{Here, Lease, Reading, Task, plan, reports as wanted_reports};
 use fleet_core::moment::Moment;
+use fleet_core::unit_file::UnitFile;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -19,7 +20,7 @@ use super::session::Again;
 use super::settings::Settings;
 use super::sight::{self, Sight};
 use super::standing::{Membership, Standing};
-use super::wishes::Wishes;
+use super::wishes::{Wishes, binding_of};
 use super::{claims, elsewhere, local};
 use crate::guard::{boot_time, read_until};
 use crate::systemd::{Manager, Units, UnitsError};
@@ -132,7 +133,9 @@ impl<M: Manager> Runner<M> {
 
     /// Makes whole what the process before left.
     async fn adopt(&mut self) -> Result<Duration, Error> {
-        for wrong in self.performer.units.adopt().await? {
+        let settings = Arc::clone(&self.settings);
+        let binding = move |unit: &str, file: &UnitFile| binding_of(&settings, unit, file);
+        for wrong in self.performer.units.adopt(binding).await? {
             eprintln!("warning: {wrong}");
         }
         Ok(Duration::ZERO)

@@ -72,7 +72,7 @@ impl Wishes {
             let wish = match understood {
                 // What a machine has for itself goes before what all have.
                 Ok((wish, content)) => {
-                    let binding = binding(settings, &wish);
+                    let binding = binding(settings, &wish.requirements);
                     self.files.entry(unit.clone()).or_insert(File { content, binding });
                     Wish::Known(wish)
                 }
@@ -130,9 +130,16 @@ impl Wishes {
     }
 }
 
+/// How a file that is there is bound: by the settings as they are now. One whose requirements are not understood stays
+/// as it is.
+pub(super) fn binding_of(settings: &Settings, unit: &str, file: &UnitFile) -> Option<Binding> {
+    let (requirements, _) = Requirements::of(&UnitName::parse(unit).ok()?, file).ok()?;
+    Some(binding(settings, &requirements))
+}
+
 /// Exclusive units are stopped with the guard, in the time that the margin gives.
-fn binding(settings: &Settings, wish: &KnownWish) -> Binding {
-    if wish.requirements.exclusive {
+fn binding(settings: &Settings, requirements: &Requirements) -> Binding {
+    if requirements.exclusive {
         Binding::Guarded { limit: exclusive::margin(settings.ttl) }
     } else {
         Binding::Free

@@ -40,7 +40,8 @@ pub enum Bus {
     System,
     /// A user's manager, on the user's bus (setting `systemd_user`).
     User,
-    /// A socket that the manager itself serves, without a bus in between, such as `/run/systemd/private`.
+    /// A socket that a manager itself serves, without a bus in between, as the tests' does. systemd's own,
+    /// `/run/systemd/private`, is none of those: its messages name a sender that D-Bus does not allow.
     Peer(PathBuf),
 }
 
@@ -50,9 +51,11 @@ pub struct Dbus {
     bus: Bus,
     live: Mutex<Option<Live>>,
     changes: Arc<Notify>,
+    /// LOAD of units that were not in the manager's memory, since it has read its files.
+    loads: std::sync::Mutex<BTreeMap<String, String>>,
 }
 
-/// A row of `ListUnitsByNames`: name, description, load, active, sub, followed unit, path, job's number, kind, path.
+/// A row of a listing: name, description, load, active, sub, followed unit, path, job's number, kind, path.
 type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
 /// What enabling and the like did: kind of change, file, where it leads.
 type FileChanges = Vec<(String, String, String)>;
@@ -60,7 +63,33 @@ type FileChanges = Vec<(String, String, String)>;
 impl Dbus {
     /// One that connects when it is first asked.
     pub fn new(bus: Bus) -> Self {
-        Self { bus, live: Mutex::new(None), changes: Arc::new(Notify::new()) }
+        Self {
+            bus,
+            live: Mutex::new(None),
+            changes: Arc::new(Notify::new()),
+            loads: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Returns LOAD of units that are not in the manager's memory.
+    ///
+    /// To say it the manager loads them for a moment, which it announces as a change of each. So it is asked once, or
+    /// every look would cause the next.
+    async fn loads(&self, units: Vec<String>) -> Result<Vec<(String, String)>, Error> {
+        let mut all = self.known_loads().clone();
+        let unknown: Vec<&String> = units.iter().filter(|unit| !all.contains_key(*unit)).collect();
+        if !unknown.is_empty() {
+            let doing = "listing units by names".to_owned();
+            let rows: Vec<Row> = self.call(doing, SHORT, "ListUnitsByNames", &(&unknown,)).await?;
+            let found: Vec<(String, String)> = rows.into_iter().map(|row| (row.0, row.2)).collect();
+            self.known_loads().extend(found.iter().cloned());
+            all.extend(found);
+        }
+        Ok(units.into_iter().filter_map(|unit| Some((unit.clone(), all.remove(&unit)?))).collect())
+    }
+
+    fn known_loads(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.loads.lock().expect("nothing panics while it holds what is loaded")
     }
 
     async fn call<B, R>(&self, doing: String, within: Duration, method: &str, body: &B) -> Result<R, Error>
@@ -121,7 +150,11 @@ impl Manager for Dbus {
     }
 
     async fn reload(&self) -> Result<(), Error> {
-        self.call("reloading units".to_owned(), LONG, "Reload", &()).await
+        self.known_loads().clear();
+        self.call::<_, ()>("reloading units".to_owned(), LONG, "Reload", &()).await?;
+        // Some may have been asked about in the meantime.
+        self.known_loads().clear();
+        Ok(())
     }
 
     async fn start(&self, unit: &str) -> Result<(), Error> {
@@ -141,13 +174,21 @@ impl Manager for Dbus {
     }
 
     async fn states(&self, units: &[String]) -> Result<BTreeMap<String, Status>, Error> {
-        let rows: Vec<Row> =
-            self.call("listing units".to_owned(), SHORT, "ListUnitsByNames", &(units,)).await?;
+        // All that are in the manager's memory: it loads none for that.
+        let rows: Vec<Row> = self.call("listing units".to_owned(), SHORT, "ListUnits", &()).await?;
         let status = |(name, _, load, active, sub, _, _, _, kind, _): Row| {
             let job = Some(kind).filter(|kind| !kind.is_empty());
             (name, Status { load, active, sub, job })
         };
-        Ok(rows.into_iter().map(status).collect())
+        let mut states: BTreeMap<String, Status> =
+            rows.into_iter().filter(|row| units.contains(&row.0)).map(status).collect();
+        let others = units.iter().filter(|unit| !states.contains_key(*unit)).cloned().collect();
+        for (unit, load) in self.loads(others).await? {
+            // What is not in memory does not run, has no job, and has not failed.
+            let (active, sub) = ("inactive".to_owned(), "dead".to_owned());
+            states.insert(unit, Status { load, active, sub, job: None });
+        }
+        Ok(states)
     }
 
     async fn changed(&self) {

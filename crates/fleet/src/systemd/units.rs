@@ -84,15 +84,21 @@ impl<M: Manager> Units<M> {
         &self.manager
     }
 
-    /// Makes whole what an earlier process left: every file is linked and enabled again, and all are read anew.
-    /// Nothing is started or stopped. Returns what is wrong with single units.
-    pub async fn adopt(&self) -> Result<Vec<UnitsError>, UnitsError> {
+    /// Makes whole what an earlier process left: every file is bound as `binding` says, if it does, linked and enabled again, and
+    /// all are read anew. Nothing is started or stopped. Returns what is wrong with single units.
+    pub async fn adopt(
+        &self,
+        binding: impl Fn(&str, &UnitFile) -> Option<Binding> + Send,
+    ) -> Result<Vec<UnitsError>, UnitsError> {
         let mut wrong = Vec::new();
         for name in self.files.names()? {
             let Some(content) = self.files.read(&name)? else { continue };
-            // A file that is not understood is replaced or taken away; it is not enabled.
-            let install = UnitFile::parse(&content).map_or(Install::No, |file| Install::of(&file));
-            if let Err(err) = self.announce(&name, install).await {
+            // A file that is not understood is not as it was written: it is soon replaced or taken away.
+            let Ok(file) = UnitFile::parse(&content) else { continue };
+            if let Some(binding) = binding(&name, &file) {
+                self.bind(&name, &file, binding)?;
+            }
+            if let Err(err) = self.announce(&name, Install::of(&file)).await {
                 wrong.push(err.into());
             }
         }
@@ -172,12 +178,16 @@ impl<M: Manager> Units<M> {
 
     /// Files are small and in memory (`/run`), so that nobody waits for them.
     fn write(&self, name: &str, file: &UnitFile, binding: Binding) -> Result<(), FileError> {
+        self.bind(name, file, binding)?;
+        self.files.write(name, file.content())
+    }
+
+    fn bind(&self, name: &str, file: &UnitFile, binding: Binding) -> Result<(), FileError> {
         let dropins = self.dropins_of(name);
         match binding {
-            Binding::Guarded { limit } => dropins.write(DROPIN_FILE, &bound_to_guard(name, file, limit))?,
-            Binding::Free => dropins.remove(DROPIN_FILE)?,
+            Binding::Guarded { limit } => dropins.write(DROPIN_FILE, &bound_to_guard(name, file, limit)),
+            Binding::Free => dropins.remove(DROPIN_FILE),
         }
-        self.files.write(name, file.content())
     }
 
     /// The file last: while it is there, the rest is deleted with it by the next try.
@@ -236,6 +246,10 @@ mod tests {
 
     const TEXT: &str = "[Service]\nExecStart=/bin/sleep 500\n";
     const INSTALLED: &str = "[Service]\nExecStart=/bin/sleep 500\n[Install]\nWantedBy=multi-user.target\n";
+
+    fn free(_: &str, _: &UnitFile) -> Option<Binding> {
+        Some(Binding::Free)
+    }
 
     fn file(text: &str) -> UnitFile {
         UnitFile::parse(text).unwrap()
@@ -321,10 +335,10 @@ mod tests {
     async fn what_was_written_and_not_linked_is_adopted_without_a_start() {
         let lab = lab();
         lab.units.write("a.service", &file(INSTALLED), Binding::Free).unwrap();
-        assert!(lab.units.adopt().await.unwrap().is_empty());
+        assert!(lab.units.adopt(free).await.unwrap().is_empty());
         assert_eq!(lab.fake.log(), ["link a.service", "enable a.service", "reload"]);
         lab.fake.start("a.service").await.unwrap();
-        assert!(lab.units.adopt().await.unwrap().is_empty());
+        assert!(lab.units.adopt(free).await.unwrap().is_empty());
         assert_eq!(lab.fake.count("start a.service"), 1);
         assert!(lab.units.found().await.unwrap()["a.service"].status.is_active());
     }
@@ -335,7 +349,19 @@ mod tests {
         lab.fake.behave("a.service", Behaviour::RefusesToEnable);
         lab.units.write("a.service", &file(INSTALLED), Binding::Free).unwrap();
         lab.units.write("b.service", &file(INSTALLED), Binding::Free).unwrap();
-        assert_eq!(lab.units.adopt().await.unwrap().len(), 1);
+        assert_eq!(lab.units.adopt(free).await.unwrap().len(), 1);
         assert_eq!(lab.fake.count("enable b.service"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_unit_is_bound_anew_when_it_is_adopted() {
+        let lab = lab();
+        let limit = Duration::from_secs(10);
+        lab.units.load("a.service", &file(TEXT), Binding::Guarded { limit }).await.unwrap();
+        let shorter = Duration::from_secs(2);
+        let wrong = lab.units.adopt(|_, _| Some(Binding::Guarded { limit: shorter })).await.unwrap();
+        assert!(wrong.is_empty());
+        let dropin = lab.dir.path().join("system/a.service.d/99-fleet-guard.conf");
+        assert!(std::fs::read_to_string(&dropin).unwrap().contains("TimeoutStopSec=2000ms"));
     }
 }

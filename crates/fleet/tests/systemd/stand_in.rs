@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinHandle;
 use zbus::connection::Builder;
+use zbus::object_server::SignalEmitter;
 use zbus::{Connection, DBusError, Guid, OwnedObjectPath, interface};
 
 const OBJECT: &str = "/org/freedesktop/systemd1";
 const INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "/org/freedesktop/systemd1/unit/a_2eservice";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const JOB: &str = "/org/freedesktop/systemd1/job/7";
 
 /// systemd, as far as fleet sees it.
@@ -83,9 +85,7 @@ impl StandIn {
 
     /// Says that a unit's state is another one.
     pub async fn say_state_changed(&self, _unit: &str) {
-        let none = BTreeMap::<String, zbus::OwnedVariant>::new();
-        let body = ("org.freedesktop.systemd1.Unit", none, vec!["ActiveState"]);
-        self.emit(UNIT, "org.freedesktop.DBus.Properties", "PropertiesChanged", &body).await;
+        self.emit(UNIT, PROPERTIES, "PropertiesChanged", &unit_changed()).await;
     }
 
     /// Says that a job is done.
@@ -190,17 +190,38 @@ impl Served {
         self.called(format!("ResetFailedUnit {name}"));
     }
 
-    fn list_units_by_names(&self, names: Vec<String>) -> Vec<Row> {
+    /// Those in memory: units that do nothing are not.
+    fn list_units(&self) -> Vec<Row> {
+        self.called("ListUnits".to_owned());
+        let world = self.world.lock().unwrap();
+        let in_memory = world.units.iter().filter(|(_, state)| state[1] != "inactive");
+        in_memory.map(|(name, state)| row(name, state)).collect()
+    }
+
+    /// Loads those that are not in memory, and says so as systemd does.
+    async fn list_units_by_names(
+        &self,
+        names: Vec<String>,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> Vec<Row> {
         self.called(format!("ListUnitsByNames {names:?}"));
+        let unit = SignalEmitter::new(emitter.connection(), UNIT).unwrap();
+        unit.emit(PROPERTIES, "PropertiesChanged", &unit_changed()).await.unwrap();
         let world = self.world.lock().unwrap();
         let unknown = ["not-found", "inactive", "dead", ""].map(str::to_owned);
-        let row = |name: String| {
-            let [load, active, sub, job] = world.units.get(&name).unwrap_or(&unknown).clone();
-            let path = || OwnedObjectPath::try_from(UNIT).unwrap();
-            (name, "A unit".to_owned(), load, active, sub, String::new(), path(), 7, job, path())
-        };
-        names.into_iter().map(row).collect()
+        names.iter().map(|name| row(name, world.units.get(name).unwrap_or(&unknown))).collect()
     }
+}
+
+/// Body of the signal of a unit whose state is another one.
+fn unit_changed() -> (&'static str, BTreeMap<String, zbus::OwnedVariant>, Vec<&'static str>) {
+    ("org.freedesktop.systemd1.Unit", BTreeMap::new(), vec!["ActiveState"])
+}
+
+fn row(name: &str, state: &[String; 4]) -> Row {
+    let [load, active, sub, job] = state.clone();
+    let path = || OwnedObjectPath::try_from(UNIT).unwrap();
+    (name.to_owned(), "A unit".to_owned(), load, active, sub, String::new(), path(), 7, job, path())
 }
 
 fn words(runtime: bool, force: bool) -> String {

@@ -13,8 +13,8 @@ use super::{INTERFACE, OBJECT, SERVICE};
 const UNIT_INTERFACE: &str = "org.freedesktop.systemd1.Unit";
 /// Below it are the objects of units.
 const UNITS: &str = "/org/freedesktop/systemd1/unit";
-/// Signals of the manager after which states may differ. `UnitNew` and `UnitRemoved` are not among them: a listing
-/// by names loads units for its duration and so causes both, and would cause the next listing.
+/// Signals of the manager after which states may differ. `UnitNew` and `UnitRemoved` are not among them: whoever asks
+/// about a unit, with `systemctl status` too, has it loaded for a moment, and its state is what it was.
 const OF_MANAGER: [&str; 2] = ["JobRemoved", "Reloading"];
 
 /// Streams of those signals on one connection.
