@@ -238,6 +238,25 @@ mod tests {
     }
 
     #[test]
+    fn every_type_is_known_and_five_have_instances() {
+        for suffix in SUFFIXES {
+            assert_eq!(name(&format!("a.{suffix}")).suffix(), suffix);
+            for text in [format!("a@.{suffix}"), format!("a@1.{suffix}")] {
+                assert_eq!(UnitName::parse(&text).is_ok(), INSTANCE_SUFFIXES.contains(&suffix), "{text}");
+            }
+        }
+        for suffix in TYPED_SUFFIXES {
+            let text = format!("a.{suffix}");
+            assert_eq!(UnitName::from_argument(&text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn every_character_of_the_rule_is_allowed() {
+        assert!(UnitName::parse("azAZ09:-_.\\.service").is_ok());
+    }
+
+    #[test]
     fn an_argument_is_a_path_or_a_short_name() {
         let argument = |text| UnitName::from_argument(text).map(|name| name.as_str().to_owned());
         for (text, expected) in [

@@ -80,4 +80,11 @@ mod tests {
             assert_eq!(Name::nearest(text), expected, "{text}");
         }
     }
+
+    #[test]
+    fn the_page_of_the_format_has_every_name() {
+        let page = include_str!("../../../../docs/formats/fleet-units.md");
+        let missing = NAMES.iter().filter(|(name, _)| !page.contains(&format!("`{name}`")));
+        assert_eq!(missing.map(|(name, _)| *name).collect::<Vec<_>>(), [""; 0]);
+    }
 }

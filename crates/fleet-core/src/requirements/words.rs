@@ -60,7 +60,15 @@ mod tests {
 
     #[test]
     fn values_are_read_as_the_original_did() {
-        assert_eq!(["TRUE", "t", "off", "2"].map(truth), [Some(true), Some(true), Some(false), None]);
+        for (words, expected) in [
+            (["true", "yes", "1", "on", "t"], Some(true)),
+            (["false", "no", "0", "off", "f"], Some(false)),
+            (["", "2", "y", "tru", "yes no"], None),
+        ] {
+            for word in words {
+                assert_eq!((truth(word), truth(&word.to_uppercase())), (expected, expected), "{word}");
+            }
+        }
         assert_eq!(quoted(r#""a=b" "c=d""#), Quoted { inside: vec!["a=b", "c=d"], between: vec![] });
         assert_eq!(quoted(r#""a=b", "c=d""#).between, [", "]);
         assert_eq!(quoted("a=b c").inside, ["a=b c"]);
