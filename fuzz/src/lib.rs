@@ -4,6 +4,7 @@
 
 pub mod debian;
 pub mod disks;
+pub mod fleet;
 mod kept;
 mod seeds;
 pub mod update;
@@ -24,7 +25,7 @@ pub use seeds::seeds;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("gpt_table", gpt_table),
     ("fat_boot_sector", fat_boot_sector),
     ("verity_device", verity_device),
@@ -38,6 +39,7 @@ pub const TARGETS: [Target; 15] = [
     ("payload_channel", update::payload_channel),
     ("payload_blocks", update::payload_blocks),
     ("cloud_config", user_data::cloud_config),
+    ("fleet_unit", fleet::fleet_unit),
     ("fat_names", disks::fat_names),
     ("write_log", disks::write_log),
 ];

@@ -26,9 +26,13 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         ]
         .map(|text| text.as_bytes().to_vec())
         .to_vec(),
-        _ => {
-            [crate::debian::seeds(target), crate::update::seeds(target), crate::user_data::seeds(target)].concat()
-        }
+        _ => [
+            crate::debian::seeds(target),
+            crate::update::seeds(target),
+            crate::user_data::seeds(target),
+            crate::fleet::seeds(target),
+        ]
+        .concat(),
     }
 }
 

@@ -4,6 +4,9 @@ use std::io::Cursor;
 
 use disk_image::LogicalBlockSize::Lb512;
 use disk_image::{Extent, Table, fat};
+use fleet_core::name::UnitName;
+use fleet_core::requirements::Requirements;
+use fleet_core::unit_file::UnitFile;
 use payload::{BlockList, Channel, Envelope, Kind, Manifest};
 use slipway_fuzz::{TARGETS, disk_around, kept, seeds};
 use uki::{cmdline_addon, validate_uki};
@@ -83,6 +86,11 @@ fn seeds_are_accepted() {
     for seed in seeds("cloud_config") {
         let findings = cloud_config::read::validate(&seed);
         assert_eq!(findings, []);
+    }
+    for seed in seeds("fleet_unit") {
+        let (name, text) = std::str::from_utf8(&seed).unwrap().split_once('\n').unwrap();
+        let file = UnitFile::parse(text).unwrap();
+        assert!(Requirements::of(&UnitName::parse(name).unwrap(), &file).is_ok(), "{name}");
     }
     for seed in seeds("payload_channel") {
         assert!(Channel::parse(&seed).is_ok());

@@ -9,10 +9,11 @@ mod pattern;
 use std::borrow::Borrow;
 use std::fmt;
 
-pub use pattern::matches;
+pub use pattern::{is_pattern, matches};
 
-/// Most bytes of a name.
-pub const NAME_MAX: usize = 256;
+/// Most bytes of a name: as many as a file's has on the machines, and the service manager takes no more. (The original
+/// let 256 through, which no machine could load.)
+pub const NAME_MAX: usize = 255;
 
 /// Suffixes of units.
 const SUFFIXES: [&str; 13] = [
@@ -46,8 +47,8 @@ pub enum NameError {
     /// It has no bytes, or more than [`NAME_MAX`].
     #[error("a unit's name of {0} bytes: names have 1 to {NAME_MAX}")]
     Length(usize),
-    /// It has no suffix.
-    #[error("unit name {0:?} has no suffix: add one such as .service")]
+    /// It has nothing in front of a suffix, or no suffix.
+    #[error("unit name {0:?} is not `name.type`: write one such as web.service")]
     NoSuffix(String),
     /// Its suffix is no unit's.
     #[error("unit name {name:?} ends in .{suffix}, which is no type of unit: {}", SUFFIXES.join(", "))]
@@ -223,8 +224,8 @@ mod tests {
     fn a_wrong_name_is_refused_by_the_rule_that_it_breaks() {
         let refused = |text: &str| UnitName::parse(text).unwrap_err();
         assert_eq!(refused(""), NameError::Length(0));
-        assert_eq!(refused(&format!("{}.service", "a".repeat(249))), NameError::Length(257));
-        assert!(UnitName::parse(&format!("{}.service", "a".repeat(248))).is_ok());
+        assert_eq!(refused(&format!("{}.service", "a".repeat(248))), NameError::Length(256));
+        assert!(UnitName::parse(&format!("{}.service", "a".repeat(247))).is_ok());
         for text in ["foo", "foo.", ".service"] {
             assert_eq!(refused(text), NameError::NoSuffix(text.to_owned()));
         }
@@ -234,6 +235,25 @@ mod tests {
         for text in ["a b.service", "a/b.service", "ä.service", "a\n.service", "a%.service"] {
             assert!(matches!(refused(text), NameError::Character { .. }), "{text}");
         }
+    }
+
+    #[test]
+    fn every_type_is_known_and_five_have_instances() {
+        for suffix in SUFFIXES {
+            assert_eq!(name(&format!("a.{suffix}")).suffix(), suffix);
+            for text in [format!("a@.{suffix}"), format!("a@1.{suffix}")] {
+                assert_eq!(UnitName::parse(&text).is_ok(), INSTANCE_SUFFIXES.contains(&suffix), "{text}");
+            }
+        }
+        for suffix in TYPED_SUFFIXES {
+            let text = format!("a.{suffix}");
+            assert_eq!(UnitName::from_argument(&text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn every_character_of_the_rule_is_allowed() {
+        assert!(UnitName::parse("azAZ09:-_.\\.service").is_ok());
     }
 
     #[test]

@@ -4,9 +4,12 @@
 //! `Exclusive=`, `SpreadBy=`, `RunOnce=`. A name that nobody knows is a warning, a wrong value or combination a
 //! problem, each with its line.
 
+mod combinations;
+mod misplaced;
 mod option;
 mod read;
 mod specifiers;
+mod spelling;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,9 +4,12 @@
 //! unit is follows from its options alone, as the original had it: two files that differ in comments only have one
 //! hash. Syntax: systemd.syntax(7) without what the original did not know; limits are named here.
 
+mod error;
 mod parse;
 
-pub use parse::{FILE_MAX, LINE_MAX, Line, OPTIONS_MAX, UnitFileError};
+pub use error::{Line, UnitFileError};
+pub(crate) use parse::is_comment;
+pub use parse::{FILE_MAX, LINE_MAX, OPTIONS_MAX};
 
 use std::fmt::Write as _;
 
@@ -55,11 +58,18 @@ impl UnitFile {
     pub fn from_options(options: &[UnitOption]) -> Result<Self, UnitFileError> {
         let file = Self::parse(&serialize(options))?;
         // Sections are written in the order in which they first come, each once.
-        let mut in_order: Vec<&UnitOption> = Vec::new();
+        let mut read = file.options.iter();
         for section in sections(options) {
-            in_order.extend(options.iter().filter(|option| option.section == section));
+            for option in options.iter().filter(|option| option.section == section) {
+                if read.next() != Some(option) {
+                    return Err(UnitFileError::unwritable(option));
+                }
+            }
         }
-        if file.options.iter().eq(in_order) { Ok(file) } else { Err(UnitFileError::Unwritable) }
+        match read.next() {
+            Some(option) => Err(UnitFileError::unwritable(option)),
+            None => Ok(file),
+        }
     }
 
     /// Returns the text as it was written.
@@ -196,10 +206,21 @@ mod tests {
             option("Ser]vice", "A", "x"),
             option("Service", "#A", "x"),
             option("Service", "A", "x\\"),
+            option("Service", "A", "x\\\n# y"),
+            option("Service", "A", "x\nB=y"),
             option("", "A", "x"),
         ] {
             assert!(UnitFile::from_options(std::slice::from_ref(&option)).is_err(), "{option:?}");
+            let kept = UnitOption { section: "Unit".to_owned(), name: "B".to_owned(), value: "c".to_owned() };
+            assert!(UnitFile::from_options(&[option.clone(), kept]).is_err(), "{option:?}");
         }
+    }
+
+    #[test]
+    fn an_option_that_cannot_be_written_is_named() {
+        let options = [option("Unit", "Description", "fine"), option("Service", "ExecStart", "/bin/a ")];
+        let err = UnitFile::from_options(&options).unwrap_err();
+        assert!(err.to_string().starts_with("option ExecStart= of section Service would not"), "{err}");
     }
 
     #[test]

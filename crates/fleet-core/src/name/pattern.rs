@@ -1,6 +1,6 @@
 //! Patterns of names, as the original's: `*` stands for any characters but `/`, `?` for one, `[…]` for one of a set.
 
-/// Returns whether `name` matches `pattern`. A pattern with a set that does not end matches nothing.
+/// Returns whether `name` matches `pattern`. What is no pattern matches nothing.
 ///
 /// Takes time in proportion to the product of both lengths at most.
 pub fn matches(pattern: &str, name: &str) -> bool {
@@ -29,6 +29,11 @@ pub fn matches(pattern: &str, name: &str) -> bool {
         }
     }
     pattern.iter().skip(at).all(|part| *part == Part::Any)
+}
+
+/// Returns whether a text is a pattern at all: every set in it ends, and something follows each backslash.
+pub fn is_pattern(text: &str) -> bool {
+    parse(text).is_some()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -79,15 +84,23 @@ fn set(rest: &mut std::str::Chars<'_>) -> Option<Part> {
         if character == ']' && !ranges.is_empty() {
             return Some(Part::Set { ranges, is_negated });
         }
-        let low = if character == '\\' { rest.next()? } else { character };
+        let low = member(character, rest)?;
         let mut high = low;
         character = rest.next()?;
         if character == '-' {
-            let end = rest.next()?;
-            high = if end == '\\' { rest.next()? } else { end };
+            high = member(rest.next()?, rest)?;
             character = rest.next()?;
         }
         ranges.push((low, high));
+    }
+}
+
+/// Returns a character of a set; `-` and `]` are none without a backslash.
+fn member(character: char, rest: &mut std::str::Chars<'_>) -> Option<char> {
+    match character {
+        '\\' => rest.next(),
+        '-' | ']' => None,
+        _ => Some(character),
     }
 }
 
@@ -124,6 +137,16 @@ mod tests {
             ("", "a"),
         ] {
             assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_end_is_no_pattern() {
+        for text in ["[", "[]", "[]a]", "[-a]", "[a", "[a-", "[a-]", "a\\", "[\\"] {
+            assert!(!is_pattern(text), "{text}");
+        }
+        for text in ["", "*", "[\\]a]", "[^a-c]", "\\[", "a]"] {
+            assert!(is_pattern(text), "{text}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Names of the options in `[X-Fleet]`.
 
+use super::spelling::distance;
+
 /// An option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
@@ -45,8 +47,7 @@ impl Name {
     /// Returns the name that is meant by a misspelt one, if one is near.
     pub(super) fn nearest(text: &str) -> Option<&'static str> {
         const APART_MAX: usize = 3;
-        let text = text.to_ascii_lowercase();
-        let near = NAMES.iter().map(|(name, _)| (distance(&text, &name.to_ascii_lowercase()), *name));
+        let near = NAMES.iter().map(|(name, _)| (distance(text, name), *name));
         near.filter(|(apart, _)| *apart <= APART_MAX).min().map(|(_, name)| name)
     }
 
@@ -54,25 +55,6 @@ impl Name {
     pub(super) fn as_str(self) -> &'static str {
         NAMES.iter().find(|(_, option)| *option == self).map_or("", |(name, _)| name)
     }
-}
-
-/// Returns how many letters must be changed, added or dropped; of words longer than any name, more than is near.
-fn distance(a: &str, b: &str) -> usize {
-    const LETTERS_MAX: usize = 40;
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().max(b.len()) > LETTERS_MAX {
-        return usize::MAX;
-    }
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (left, letter) in a.iter().enumerate() {
-        let mut row = vec![left + 1];
-        for (idx, other) in b.iter().enumerate() {
-            let changed = above[idx] + usize::from(letter != other);
-            row.push(changed.min(above[idx + 1] + 1).min(row[idx] + 1));
-        }
-        above = row;
-    }
-    above[b.len()]
 }
 
 #[cfg(test)]
@@ -97,6 +79,12 @@ mod tests {
         ] {
             assert_eq!(Name::nearest(text), expected, "{text}");
         }
-        assert_eq!(Name::nearest(&"x".repeat(1000)), None);
+    }
+
+    #[test]
+    fn the_page_of_the_format_has_every_name() {
+        let page = include_str!("../../../../docs/formats/fleet-units.md");
+        let missing = NAMES.iter().filter(|(name, _)| !page.contains(&format!("`{name}`")));
+        assert_eq!(missing.map(|(name, _)| *name).collect::<Vec<_>>(), [""; 0]);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::option::Name;
-use super::{Remark, Requirements, specifiers, words};
-use crate::name::{UnitName, matches};
+use super::{Remark, Requirements, combinations, misplaced, specifiers, words};
+use crate::name::{UnitName, is_pattern};
 use crate::unit_file::{FLEET, Line, UnitFile};
 
 pub(super) fn read(name: &UnitName, file: &UnitFile) -> Result<(Requirements, Vec<Remark>), Vec<Remark>> {
@@ -12,14 +12,16 @@ pub(super) fn read(name: &UnitName, file: &UnitFile) -> Result<(Requirements, Ve
         unit: name,
         requirements: Requirements::default(),
         at: BTreeMap::new(),
-        warnings: Vec::new(),
+        warnings: misplaced::find(file),
         problems: Vec::new(),
     };
     for (line, option) in file.numbered().filter(|(_, option)| option.section == FLEET) {
-        reader.option(Line(line), &option.name, &specifiers::expand(&option.value, name));
+        reader.option(Line(line), &option.name, &specifiers::expand(&words::joined(&option.value), name));
     }
-    reader.combinations(file);
-    let Reader { requirements, warnings, problems, .. } = reader;
+    let Reader { requirements, at, mut warnings, mut problems, .. } = reader;
+    problems.extend(combinations::check(name, file, &requirements, &at));
+    problems.sort_by_key(|problem| problem.line);
+    warnings.sort_by_key(|warning| warning.line);
     if problems.is_empty() { Ok((requirements, warnings)) } else { Err(problems) }
 }
 
@@ -37,8 +39,8 @@ impl Reader<'_> {
         self.warnings.push(Remark { line: Some(line), text: text.into() });
     }
 
-    fn refuse(&mut self, line: impl Into<Option<Line>>, text: impl Into<String>) {
-        self.problems.push(Remark { line: line.into(), text: text.into() });
+    fn refuse(&mut self, line: Line, text: impl Into<String>) {
+        self.problems.push(Remark { line: Some(line), text: text.into() });
     }
 
     fn option(&mut self, line: Line, written: &str, value: &str) {
@@ -52,12 +54,12 @@ impl Reader<'_> {
             Name::MachineOf => self.machine_of(line, value),
             Name::MachineMetadata => self.metadata(line, value),
             Name::Conflicts => {
-                let patterns = words::list(value).map(str::to_owned);
+                let patterns = self.patterns(line, name, value);
                 self.requirements.conflicts.extend(patterns);
                 !self.requirements.conflicts.is_empty()
             }
             Name::Replaces => {
-                let patterns = words::list(value).map(str::to_owned);
+                let patterns = self.patterns(line, name, value);
                 self.requirements.replaces.extend(patterns);
                 !self.requirements.replaces.is_empty()
             }
@@ -93,26 +95,48 @@ impl Reader<'_> {
 
     fn machine_of(&mut self, line: Line, value: &str) -> bool {
         if value.is_empty() {
-            self.warn(line, "MachineOf= without a unit says nothing");
+            self.warn(line, "MachineOf= without a unit asks for nothing");
         }
         for target in words::list(value) {
-            if !(self.unit.is_template() && target.contains('%'))
-                && let Err(err) = UnitName::parse(target)
-            {
-                self.refuse(line, format!("MachineOf={target}: {err}"));
-            } else if target == self.unit.as_str() {
-                self.refuse(line, "MachineOf= names the unit itself: it would never be placed");
-            } else {
+            if self.unit.is_template() && target.contains('%') {
                 self.requirements.machine_of.insert(target.to_owned());
+                continue;
+            }
+            match UnitName::parse(target) {
+                Err(err) => self.refuse(line, format!("MachineOf={target}: {err}")),
+                Ok(target) if target == *self.unit => {
+                    self.refuse(line, "MachineOf= names the unit itself: leave it out");
+                }
+                Ok(target) if target.is_template() => {
+                    self.refuse(
+                        line,
+                        format!("MachineOf={target} is a template, which is on no machine: name an instance"),
+                    );
+                }
+                Ok(target) => {
+                    self.requirements.machine_of.insert(target.as_str().to_owned());
+                }
             }
         }
         !self.requirements.machine_of.is_empty()
     }
 
     fn metadata(&mut self, line: Line, value: &str) -> bool {
-        for text in words::quoted(value) {
+        let quoted = words::quoted(value);
+        for text in quoted.between {
+            self.warn(
+                line,
+                format!("{text:?} between the quotes of MachineMetadata= asks for nothing: leave it out"),
+            );
+        }
+        for text in quoted.inside {
             let Some((key, value)) = words::pair(text) else {
-                self.warn(line, format!("MachineMetadata={text} is no `key=value`: it asks for nothing"));
+                self.warn(
+                    line,
+                    format!(
+                        "MachineMetadata={text} is no `key=value` and asks for nothing: write one pair, or each in quotes"
+                    ),
+                );
                 continue;
             };
             self.requirements.metadata.entry(key.to_owned()).or_default().insert(value.to_owned());
@@ -120,9 +144,26 @@ impl Reader<'_> {
         !self.requirements.metadata.is_empty()
     }
 
+    fn patterns(&mut self, line: Line, name: Name, value: &str) -> Vec<String> {
+        let name = name.as_str();
+        if value.is_empty() {
+            self.warn(line, format!("{name}= without a pattern asks for nothing"));
+        }
+        for pattern in words::list(value).filter(|pattern| !is_pattern(pattern)) {
+            self.warn(
+                line,
+                format!("{name}={pattern} matches nothing: end its [set], or write \\[ for the character"),
+            );
+        }
+        words::list(value).map(str::to_owned).collect()
+    }
+
     fn truth(&mut self, line: Line, name: Name, value: &str) -> bool {
         let Some(is_wanted) = words::truth(value) else {
-            self.refuse(line, format!("{}={value} is neither true nor false", name.as_str()));
+            self.refuse(
+                line,
+                format!("{}={value} is neither true nor false: write one of them", name.as_str()),
+            );
             return false;
         };
         match name {
@@ -147,63 +188,6 @@ impl Reader<'_> {
             self.requirements.spread_by = Some(value.to_owned());
         }
         true
-    }
-
-    /// What does not go together.
-    fn combinations(&mut self, file: &UnitFile) {
-        const NEVER: [(Name, &[Name]); 6] = [
-            (
-                Name::MachineId,
-                &[Name::MachineOf, Name::Conflicts, Name::Global, Name::Replaces, Name::SpreadBy],
-            ),
-            (Name::MachineOf, &[Name::Global]),
-            (Name::Conflicts, &[Name::Replaces]),
-            (Name::Global, &[Name::Replaces, Name::Exclusive, Name::SpreadBy]),
-            (Name::Exclusive, &[Name::Replaces]),
-            (Name::RunOnce, &[]),
-        ];
-        for (one, others) in NEVER {
-            for other in others {
-                if let (Some(a), Some(b)) = (self.at.get(&one), self.at.get(other)) {
-                    let line = *a.max(b);
-                    let (one, other) = (one.as_str(), other.as_str());
-                    self.refuse(
-                        line,
-                        format!("{one}= and {other}= do not go together: leave one of them out"),
-                    );
-                }
-            }
-        }
-        let own = self.requirements.clone();
-        for (name, patterns) in [(Name::Conflicts, own.conflicts), (Name::Replaces, own.replaces)] {
-            for target in &own.machine_of {
-                if let Some(pattern) = patterns.iter().find(|pattern| matches(pattern, target)) {
-                    let line = self.at.get(&name).copied();
-                    let name = name.as_str();
-                    self.refuse(
-                        line,
-                        format!("{name}={pattern} matches {target}, which MachineOf= wants to be with"),
-                    );
-                }
-            }
-        }
-        if let Some(line) = self.at.get(&Name::SpreadBy).copied()
-            && !self.unit.is_template()
-            && self.unit.instance().is_none()
-        {
-            self.refuse(
-                line,
-                "SpreadBy= is for instances of a template: name the unit name@instance.service",
-            );
-        }
-        if let Some(line) = self.at.get(&Name::RunOnce).copied()
-            && !file.is_oneshot()
-        {
-            self.refuse(
-                line,
-                "RunOnce= is for Type=oneshot: other services are started wherever they are placed",
-            );
-        }
     }
 }
 
@@ -251,50 +235,15 @@ mod tests {
     }
 
     #[test]
-    fn what_never_goes_together_is_refused() {
-        let options = [
-            "MachineID=e1cd2bcd",
-            "MachineOf=b.service",
-            "Conflicts=x*",
-            "Global=true",
-            "Replaces=y*",
-            "Exclusive=true",
-            "SpreadBy=zone",
-        ];
-        // Rows and columns as above.
-        let refused = [
-            [0, 1, 1, 1, 1, 0, 1],
-            [1, 0, 0, 1, 0, 0, 0],
-            [1, 0, 0, 0, 1, 0, 0],
-            [1, 1, 0, 0, 1, 1, 1],
-            [1, 0, 1, 1, 0, 1, 0],
-            [0, 0, 0, 1, 1, 0, 0],
-            [1, 0, 0, 1, 0, 0, 0],
-        ];
-        for (one, row) in options.iter().zip(refused) {
-            for (other, is_refused) in options.iter().zip(row).filter(|(other, _)| *other != one) {
-                let read = read_as("a@1.service", &format!("{one}\n{other}"));
-                assert_eq!(read.is_err(), is_refused == 1, "{one} {other}");
-                if let Err(problems) = read {
-                    assert!(problems.iter().all(|text| text.starts_with("line 5: ")), "{problems:?}");
-                }
-            }
-        }
-        for option in ["Conflicts=b*", "Replaces=b*"] {
-            assert!(read_as("a.service", &format!("MachineOf=b.service\n{option}")).is_err(), "{option}");
-        }
-    }
-
-    #[test]
     fn wrong_values_are_problems_with_their_line() {
         for (name, fleet, expected) in [
             ("a.service", "MachineID=web1", "line 4: MachineID=web1 is no id"),
-            ("a.service", "MachineOf=b", "line 4: MachineOf=b: unit name \"b\" has no suffix"),
+            ("a.service", "MachineOf=b", "line 4: MachineOf=b: unit name \"b\" is not `name.type`"),
             ("a.service", "MachineOf=a.service", "line 4: MachineOf= names the unit itself"),
+            ("a.service", "MachineOf=b@.service", "line 4: MachineOf=b@.service is a template"),
             ("a.service", "Global=maybe", "line 4: Global=maybe is neither true nor false"),
             ("a@1.service", "SpreadBy=a b", "line 4: SpreadBy=a b is no key"),
-            ("a.service", "SpreadBy=zone", "line 4: SpreadBy= is for instances"),
-            ("a.service", "RunOnce=false", "line 4: RunOnce= is for Type=oneshot"),
+            ("a@1.service", "SpreadBy=", "line 4: SpreadBy= is no key"),
         ] {
             let problems = read_as(name, fleet).unwrap_err();
             assert!(problems.len() == 1 && problems[0].starts_with(expected), "{fleet}: {problems:?}");
@@ -306,14 +255,36 @@ mod tests {
         for (fleet, expected) in [
             ("MachineMetadata=region", "line 4: MachineMetadata=region is no `key=value`"),
             ("MachineMetadata=a=b=c", "line 4: MachineMetadata=a=b=c is no `key=value`"),
+            ("MachineMetadata=a=b c=d", "line 4: MachineMetadata=a=b c=d is no `key=value`"),
+            ("MachineMetadata=\"a=b\", \"c=d\"", "line 4: \", \" between the quotes"),
+            ("MachineOf=", "line 4: MachineOf= without a unit"),
+            ("Conflicts=", "line 4: Conflicts= without a pattern"),
+            ("Replaces=", "line 4: Replaces= without a pattern"),
+            ("Conflicts=a* web@[1.service", "line 4: Conflicts=web@[1.service matches nothing"),
             ("Conflict=x", "line 4: Conflict= in [X-Fleet] is unknown: did you mean Conflicts=?"),
             ("Foo=x", "line 4: Foo= in [X-Fleet] is unknown"),
             ("X-MemoryReservation=100", "line 4: X-MemoryReservation= was never kept to"),
+            ("X-CoresReservation=100", "line 4: X-CoresReservation= was never kept to"),
+            ("X-DiskReservation=100", "line 4: X-DiskReservation= was never kept to"),
             ("MachineID=e1cd2bcd\nMachineID=00000000", "line 5: MachineID= is given more than once"),
         ] {
             let (_, warnings) = read_as("a.service", fleet).unwrap();
             assert!(warnings.len() == 1 && warnings[0].starts_with(expected), "{fleet}: {warnings:?}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_in_the_order_of_the_file() {
+        let problems = read_as("a.service", "SpreadBy=zone\nGlobal=maybe\nMachineOf=b").unwrap_err();
+        let lines: Vec<&str> = problems.iter().filter_map(|text| text.split(':').next()).collect();
+        assert_eq!(lines, ["line 4", "line 5", "line 6"]);
+    }
+
+    #[test]
+    fn a_continued_value_is_one() {
+        let requirements = right("Conflicts=a \\\n# not b\n  c\nMachineMetadata=\"x=1\" \\\n \"y=2\"");
+        assert_eq!(requirements.conflicts, ["a", "c"]);
+        assert_eq!(requirements.metadata.len(), 2);
     }
 
     #[test]
@@ -324,14 +295,6 @@ mod tests {
         let (requirements, _) = read_as("a@.service", "MachineOf=b@%i.service").unwrap();
         assert_eq!(requirements.machine_of, ["b@%i.service".to_owned()].into());
         assert!(read_as("a@.service", "MachineID=%i").is_ok());
-    }
-
-    #[test]
-    fn a_oneshot_may_run_again() {
-        let text = "[Service]\nType=oneshot\nExecStart=/bin/a\n[X-Fleet]\nRunOnce=false\n";
-        let file = UnitFile::parse(text).unwrap();
-        let (requirements, _) = read(&UnitName::parse("a.service").unwrap(), &file).unwrap();
-        assert!(!requirements.run_once && Requirements::default().run_once);
     }
 
     proptest! {

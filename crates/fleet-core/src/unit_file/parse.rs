@@ -1,8 +1,7 @@
 //! From text to options, line by line.
 
-use std::fmt;
-
 use super::UnitOption;
+use super::error::{Line, UnitFileError, shown};
 
 /// Most bytes of a file: etcd takes 1.5 MiB with all that is around it, and an entry has the file once more.
 pub const FILE_MAX: usize = 256 << 10;
@@ -10,92 +9,6 @@ pub const FILE_MAX: usize = 256 << 10;
 pub const LINE_MAX: usize = 2048;
 /// Most options of a file.
 pub const OPTIONS_MAX: usize = 2048;
-
-/// Number of a line, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Line(pub usize);
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}", self.0)
-    }
-}
-
-/// Why a text is no unit file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnitFileError {
-    /// It is too long.
-    #[error("the file has {0} bytes: units have {FILE_MAX} at most; put large data into a file of its own")]
-    TooLong(usize),
-    /// It has too many options.
-    #[error("{0}: more than {OPTIONS_MAX} options: units have fewer")]
-    TooManyOptions(Line),
-    /// It has no options.
-    #[error("the file has no options: a service needs at least `[Service]` and `ExecStart=`")]
-    Empty,
-    /// A line is too long.
-    #[error("{line}: {bytes} bytes: lines have {LINE_MAX} at most; continue it with a backslash at its end")]
-    LongLine {
-        /// Line.
-        line: Line,
-        /// Its length.
-        bytes: usize,
-    },
-    /// There is a character that no text has.
-    #[error("{line}: the character U+{code:04X} is no text: remove it")]
-    Control {
-        /// Line.
-        line: Line,
-        /// Its number.
-        code: u32,
-    },
-    /// A section line does not end in `]`.
-    #[error("{0}: a section without `]`: write `[Name]`")]
-    OpenSection(Line),
-    /// A section has no name, or one with a bracket.
-    #[error("{line}: `[{name}]` is no section: write `[Name]`")]
-    SectionName {
-        /// Line.
-        line: Line,
-        /// What is between the brackets.
-        name: String,
-    },
-    /// There is text behind a section.
-    #[error("{line}: {text:?} behind a section: put it on a line of its own")]
-    BehindSection {
-        /// Line.
-        line: Line,
-        /// What is there.
-        text: String,
-    },
-    /// A line has no `=`.
-    #[error("{line}: {text:?} has no `=`: write `Name=value`, or `#` in front of a comment")]
-    NoValue {
-        /// Line.
-        line: Line,
-        /// What is there.
-        text: String,
-    },
-    /// A line has nothing in front of its `=`.
-    #[error("{0}: no name in front of `=`")]
-    NoName(Line),
-    /// An option comes before any section.
-    #[error("{line}: {name}= is in no section: put `[Unit]` or `[Service]` above it")]
-    NoSection {
-        /// Line.
-        line: Line,
-        /// The option's name.
-        name: String,
-    },
-    /// The last line ends in a backslash.
-    #[error("{0}: a backslash at the end of the file: nothing continues the line")]
-    Unfinished(Line),
-    /// Options cannot be written as a file.
-    #[error(
-        "an option would not be read back as it is: names have no `=`, line end or `#`, values no line end without a backslash and no blanks around them"
-    )]
-    Unwritable,
-}
 
 /// Reads options and the line of each.
 pub(super) fn parse(text: &str) -> Result<(Vec<UnitOption>, Vec<usize>), UnitFileError> {
@@ -109,20 +22,27 @@ pub(super) fn parse(text: &str) -> Result<(Vec<UnitOption>, Vec<usize>), UnitFil
     let text = text.strip_suffix('\n').unwrap_or(text);
     let mut rest = text.split('\n').zip(1..).map(|(line, number)| (Line(number), line));
     while let Some((line, text)) = rest.next() {
-        let trimmed = checked(line, text)?.trim();
-        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+        let text = checked(line, text)?;
+        let trimmed = text.trim();
+        if trimmed.is_empty() || is_comment(text) {
             continue;
         }
         if let Some(behind) = trimmed.strip_prefix('[') {
             section = Some(section_name(line, behind)?);
             continue;
         }
-        let mut logical = trimmed.to_owned();
-        let mut last = line;
-        while logical.ends_with('\\') {
+        let (mut logical, mut last) = (trimmed.to_owned(), line);
+        let mut is_open = continues(line, text)?;
+        while is_open {
             let Some((number, text)) = rest.next() else { return Err(UnitFileError::Unfinished(last)) };
+            let text = checked(number, text)?;
             logical.push('\n');
-            logical.push_str(checked(number, text)?.trim_end());
+            logical.push_str(text.trim_end());
+            // The service manager passes over comments between the lines of a value.
+            is_open = is_comment(text) || continues(number, text)?;
+            if !is_open && text.trim().is_empty() {
+                logical.truncate(settled(&logical).len());
+            }
             last = number;
         }
         let Some((name, value)) = logical.split_once('=') else {
@@ -142,15 +62,43 @@ pub(super) fn parse(text: &str) -> Result<(Vec<UnitOption>, Vec<usize>), UnitFil
         if options.len() == OPTIONS_MAX {
             return Err(UnitFileError::TooManyOptions(line));
         }
-        // Nothing but blanks continued it: the backslash in front of them continues nothing.
-        let value = value.trim_start().trim_end_matches(|last: char| last == '\\' || last.is_whitespace());
-        options.push(UnitOption { section, name: name.to_owned(), value: value.to_owned() });
+        options.push(UnitOption { section, name: name.to_owned(), value: value.trim().to_owned() });
         lines.push(line.0);
     }
     if options.is_empty() {
         return Err(UnitFileError::Empty);
     }
     Ok((options, lines))
+}
+
+/// Whether a line is a comment.
+pub(crate) fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with(['#', ';'])
+}
+
+/// Whether the next line belongs to this one: an odd number of backslashes is at its end, as two are one that is meant.
+fn continues(line: Line, text: &str) -> Result<bool, UnitFileError> {
+    let trimmed = text.trim_end();
+    match has_open_end(trimmed) {
+        true if trimmed.len() < text.len() => Err(UnitFileError::BlanksBehindBackslash(line)),
+        is_open => Ok(is_open),
+    }
+}
+
+fn has_open_end(text: &str) -> bool {
+    (text.len() - text.trim_end_matches('\\').len()) % 2 == 1
+}
+
+/// Returns a value that an empty line ended without the backslashes and comments that would continue it.
+fn settled(logical: &str) -> &str {
+    let mut value = logical.trim_end();
+    loop {
+        value = match value.rsplit_once('\n') {
+            Some((before, last)) if is_comment(last) => before.trim_end(),
+            _ if has_open_end(value) => value[..value.len() - 1].trim_end(),
+            _ => return value,
+        };
+    }
 }
 
 /// Returns a line without the carriage return at its end, if it is text of bounded length.
@@ -174,15 +122,6 @@ fn section_name(line: Line, behind: &str) -> Result<String, UnitFileError> {
         return Err(UnitFileError::SectionName { line, name: shown(name) });
     }
     Ok(name.to_owned())
-}
-
-/// Returns as much of a text as an error shows.
-fn shown(text: &str) -> String {
-    const SHOWN_MAX: usize = 40;
-    match text.char_indices().nth(SHOWN_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -209,6 +148,9 @@ mod tests {
             ("[Unit]\nA=b \\\n", "line 2: a backslash at the end of the file"),
             ("[Unit]\nA=\0\n", "line 2: the character U+0000 is no text"),
             ("[Unit]\nA=\u{1b}[0m\n", "line 2: the character U+001B is no text"),
+            ("[Unit]\nA=b \\\n# c\n", "line 3: a backslash at the end of the file"),
+            ("[Unit]\nA=b \\ \n", "line 2: blanks behind the backslash"),
+            ("[Unit]\nA=b \\\n c \\\t\n", "line 3: blanks behind the backslash"),
             ("[Unit]\nA \\\n B=c\n", "line 2: \"A \\\\\\n B\" has no `=`"),
         ] {
             assert!(refused(text).starts_with(expected), "{text:?}: {}", refused(text));
@@ -232,5 +174,28 @@ mod tests {
         assert_eq!(options[0].value, "b");
         assert_eq!(options[1].value, "");
         assert_eq!(lines, [2, 3]);
+    }
+
+    fn values(text: &str) -> Vec<String> {
+        parse(text).unwrap().0.into_iter().map(|option| option.value).collect()
+    }
+
+    #[test]
+    fn comments_between_the_lines_of_a_value_do_not_end_it() {
+        assert_eq!(values("[S]\nA=b \\\n# c\n  d\nE=f\n"), ["b \\\n# c\n  d", "f"]);
+        assert_eq!(values("[S]\nA=b \\\n; c \\\n  d\n"), ["b \\\n; c \\\n  d"]);
+    }
+
+    #[test]
+    fn an_empty_line_ends_a_value_for_good() {
+        for text in ["[S]\nA=b \\\n\nE=f\n", "[S]\nA=b \\\n# c\n \nE=f\n", "[S]\nA=b \\ \\\n\nE=f\n"] {
+            assert_eq!(values(text), ["b", "f"], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn two_backslashes_are_one_that_is_meant() {
+        assert_eq!(values("[S]\nA=b\\\\\nE=f\n"), ["b\\\\", "f"]);
+        assert_eq!(values("[S]\nA=b\\\\\\\nE=f\n"), ["b\\\\\\\nE=f"]);
     }
 }
