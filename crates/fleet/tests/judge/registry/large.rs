@@ -61,6 +61,10 @@ async fn twenty_thousand_units_are_placed_evenly_and_a_pass_is_fast() {
         loads[at[0]] += 1;
     }
     assert!(loads[1..].iter().all(|load| (15..=25).contains(load)), "{loads:?}");
+    // A pass is made only when its own writes were all heard of.
+    let written = engine.counters.counts().passes;
+    lab.wait("it has heard of them", async || engine.counters.counts().passes > written).await;
+    let heard = begun.elapsed() - placed;
     lab.assert_still(Duration::from_secs(3)).await;
     let still = engine.counters.counts();
     lab.want("one-more.service", SLEEPER, State::Launched).await;
