@@ -17,6 +17,9 @@ pub struct Memory {
     /// Units that were started, and for which wish: a unit that failed since is not started again for the same.
     #[serde(default)]
     pub started: BTreeMap<UnitName, Started>,
+    /// Units whose start was begun and not noted as done: they may run, and are started again if that is still wanted.
+    #[serde(default)]
+    pub starting: BTreeSet<UnitName>,
     /// Exclusive units whose claim this machine has.
     #[serde(default)]
     pub claims: BTreeSet<UnitName>,
@@ -37,11 +40,17 @@ pub struct Started {
 }
 
 impl Memory {
-    /// Takes note that a task begins. A unit whose unload was begun and given up, because it is wanted again, is not
-    /// running for the wish that it was started for.
+    /// Takes note that a task begins. A unit whose unload was begun and given up, because it is wanted again, does not
+    /// pass for started; one whose start was begun by a process that died then is known to need a stop.
     pub fn begin(&mut self, task: &Task) {
-        if let Task::Unload(unit) = task {
-            self.started.remove(unit);
+        match task {
+            Task::Unload(unit) => {
+                self.started.remove(unit);
+            }
+            Task::Start { unit, .. } => {
+                self.starting.insert(unit.clone());
+            }
+            _ => {}
         }
     }
 
@@ -51,12 +60,15 @@ impl Memory {
         match task {
             Task::Unload(unit) => {
                 self.started.remove(unit);
+                self.starting.remove(unit);
                 self.surplus.remove(unit);
             }
             Task::Stop(unit) => {
                 self.started.remove(unit);
+                self.starting.remove(unit);
             }
             Task::Start { unit, started } => {
+                self.starting.remove(unit);
                 self.started.insert(unit.clone(), started.clone());
             }
             Task::Claim { unit, .. } => {
@@ -67,6 +79,11 @@ impl Memory {
             }
             Task::Load(_) | Task::Reload => {}
         }
+    }
+
+    /// Whether the agent has started a unit, or may have.
+    pub(super) fn may_run(&self, unit: &UnitName) -> bool {
+        self.started.contains_key(unit) || self.starting.contains(unit)
     }
 
     /// Takes note that the lease is overdue or gone: the guard has stopped exclusive units, and others may have their
