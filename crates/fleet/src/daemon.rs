@@ -93,7 +93,8 @@ pub fn guard() -> Result<(), Error> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|err| Error::System { doing: "starting the guard", err })?;
     runtime.block_on(guard::run(Path::new(GUARD_FILE)))?;
-    Journal::new(0).say(Level::Warning, "the lease of this machine was not renewed: exclusive units stop now");
+    Journal::new(0)
+        .say(Level::Warning, "the lease of this machine was not renewed: exclusive units stop now");
     Ok(())
 }
 

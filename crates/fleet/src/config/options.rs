@@ -22,8 +22,14 @@ pub const OPTIONS: &[(&str, Kind)] = &[
         Kind::Ignored("units are not signed: who may reach the API's socket decides what runs"),
     ),
     ("disable_engine", Kind::Used),
-    ("disable_watches", Kind::Ignored("the watches miss nothing, and without them nothing would be heard of")),
-    ("enable_grpc", Kind::Ignored("an agent hears of its own units alone, so engine and agents need no other way")),
+    (
+        "disable_watches",
+        Kind::Ignored("the watches miss nothing, and without them nothing would be heard of"),
+    ),
+    (
+        "enable_grpc",
+        Kind::Ignored("an agent hears of its own units alone, so engine and agents need no other way"),
+    ),
     ("engine_mass_loss_wait", Kind::Used),
     ("engine_reconcile_interval", Kind::Used),
     ("engine_ttl", Kind::Used),
@@ -42,10 +48,7 @@ pub const OPTIONS: &[(&str, Kind)] = &[
     ("token_limit", Kind::Used),
     ("units_directory", Kind::Used),
     ("verbosity", Kind::Used),
-    (
-        "verify_units",
-        Kind::Ignored("units are not signed: who may reach the API's socket decides what runs"),
-    ),
+    ("verify_units", Kind::Ignored("units are not signed: who may reach the API's socket decides what runs")),
 ];
 
 /// Returns the option of a name, with the name as a constant.

@@ -155,12 +155,7 @@ impl Given {
     }
 
     /// Fails where `option` is given and what it needs is not.
-    fn needs<T>(
-        &self,
-        option: &'static str,
-        what: Option<&T>,
-        needs: &'static str,
-    ) -> Result<(), Error> {
+    fn needs<T>(&self, option: &'static str, what: Option<&T>, needs: &'static str) -> Result<(), Error> {
         if what.is_none() && self.0.contains_key(option) { Err(self.alone(option, needs)) } else { Ok(()) }
     }
 

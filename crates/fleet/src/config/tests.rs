@@ -78,7 +78,10 @@ fn what_has_nothing_left_to_do_is_said_once_each() {
     let text = "verify_units=true\nauthorized_keys_file=/x\nenable_grpc=false\ndisable_watches=true\n";
     let warnings = read(text, &[]).unwrap().warnings;
     assert_eq!(warnings.len(), 4);
-    assert!(warnings[0].contains("fleet.conf:1: verify_units is ignored: units are not signed"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("fleet.conf:1: verify_units is ignored: units are not signed"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -122,7 +125,9 @@ fn options_that_need_others_are_refused_without_them() {
     );
     assert!(refused("etcd_keyfile=/k\n").contains("etcd_keyfile needs etcd_certfile too"));
     assert!(refused("etcd_username=u\n").contains("etcd_username needs etcd_password too"));
-    assert!(refused("api_addresses=127.0.0.1:1\n").contains("needs api_cafile, api_certfile and api_keyfile"));
+    assert!(
+        refused("api_addresses=127.0.0.1:1\n").contains("needs api_cafile, api_certfile and api_keyfile")
+    );
     assert!(refused("api_cafile=/ca\n").contains("api_cafile needs api_certfile too"));
     assert!(refused("api_certfile=/c\napi_keyfile=/k\n").contains("api_certfile needs api_cafile too"));
 }

@@ -152,9 +152,8 @@ pub fn metadata(text: &str) -> Result<BTreeMap<String, String>, Error> {
     pairs
         .map(|pair| {
             let split = pair.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-            let (key, value) = split
-                .filter(|(key, _)| !key.is_empty())
-                .ok_or_else(|| Error::Metadata(pair.to_owned()))?;
+            let (key, value) =
+                split.filter(|(key, _)| !key.is_empty()).ok_or_else(|| Error::Metadata(pair.to_owned()))?;
             Ok((key.to_owned(), value.to_owned()))
         })
         .collect()
@@ -198,7 +197,11 @@ pub fn prefix(text: &str) -> Result<String, Error> {
 }
 
 fn shown(span: Duration) -> String {
-    if span.subsec_nanos() == 0 { format!("{} s", span.as_secs()) } else { format!("{} ms", span.as_millis()) }
+    if span.subsec_nanos() == 0 {
+        format!("{} s", span.as_secs())
+    } else {
+        format!("{} ms", span.as_millis())
+    }
 }
 
 #[cfg(test)]

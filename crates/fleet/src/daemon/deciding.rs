@@ -20,11 +20,8 @@ const LEADS: Name =
 const TERMS: Name =
     Name { name: "fleet_engine_terms_total", help: "Terms that this engine has begun.", labels: &[] };
 const PASSES: Name = Name { name: "fleet_engine_passes_total", help: "Passes of this engine.", labels: &[] };
-const MICROS: Name = Name {
-    name: "fleet_engine_pass_microseconds_total",
-    help: "Time that all passes took.",
-    labels: &[],
-};
+const MICROS: Name =
+    Name { name: "fleet_engine_pass_microseconds_total", help: "Time that all passes took.", labels: &[] };
 const DECISIONS: Name =
     Name { name: "fleet_engine_decisions_total", help: "Decisions that were written.", labels: &[] };
 const TRANSACTIONS: Name = Name {
@@ -120,7 +117,8 @@ mod tests {
     #[test]
     fn numbers_go_on_when_an_engine_is_made_anew() {
         let metrics = Metrics::new();
-        let counts = Counts { leads: true, terms: 1, passes: 5, transactions: 3, refused: 1, ..Counts::default() };
+        let counts =
+            Counts { leads: true, terms: 1, passes: 5, transactions: 3, refused: 1, ..Counts::default() };
         let mut mirror = Mirror::new(&metrics);
         mirror.show(counts);
         mirror.show(Counts { passes: 7, ..counts });

@@ -126,7 +126,10 @@ mod tests {
     fn a_watchdog_is_ours_if_it_names_no_other() {
         let every = |variables: &[(&str, &str)]| notifier(variables).alive_every();
         assert_eq!(every(&[("WATCHDOG_USEC", "60000000")]), Some(Duration::from_secs(30)));
-        assert_eq!(every(&[("WATCHDOG_USEC", "60000000"), ("WATCHDOG_PID", "42")]), Some(Duration::from_secs(30)));
+        assert_eq!(
+            every(&[("WATCHDOG_USEC", "60000000"), ("WATCHDOG_PID", "42")]),
+            Some(Duration::from_secs(30))
+        );
         assert_eq!(every(&[("WATCHDOG_USEC", "60000000"), ("WATCHDOG_PID", "7")]), None);
         assert_eq!(every(&[("WATCHDOG_USEC", "0")]), None);
         assert_eq!(every(&[]), None);

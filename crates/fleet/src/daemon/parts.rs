@@ -8,11 +8,11 @@ use fleet_core::model::MachineId;
 use tokio::task::JoinSet;
 
 use super::board::Board;
+use super::deciding::Deciding;
 use super::journal::Journal;
+use super::serving::Serving;
 use super::stop::{self, Stop, Stopper};
 use super::supervise::Supervisor;
-use super::deciding::Deciding;
-use super::serving::Serving;
 use super::{GUARD_FILE, store};
 use crate::agent::{self, Agent, Standing};
 use crate::config::{Config, Role};
@@ -106,9 +106,10 @@ impl Whole {
         }
         let settings = agent_settings(config, lasting);
         let (client, board) = (self.client, lasting.board.clone());
-        tasks.spawn(supervisor.keep("agent", move |stop| {
-            agent(settings.clone(), client.clone(), board.clone(), stop)
-        }));
+        tasks.spawn(
+            supervisor
+                .keep("agent", move |stop| agent(settings.clone(), client.clone(), board.clone(), stop)),
+        );
         Parts { stopper, tasks }
     }
 }

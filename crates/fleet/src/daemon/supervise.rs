@@ -55,7 +55,8 @@ impl Supervisor {
             if begun.elapsed() > LONGEST {
                 pause = FIRST;
             }
-            self.journal.say(Level::Error, &format!("{part}: {why}; starting it again in {} s", pause.as_secs()));
+            self.journal
+                .say(Level::Error, &format!("{part}: {why}; starting it again in {} s", pause.as_secs()));
             self.board.note(part, |condition| {
                 condition.restarts = condition.restarts.saturating_add(1);
                 condition.trouble = Some(why);
@@ -104,7 +105,10 @@ mod tests {
         let (count, board) = begun(Duration::from_secs(125), || Err("no".to_owned())).await;
         assert_eq!(count, 8);
         let condition = board.conditions()["part"].clone();
-        assert_eq!((condition.restarts, condition.trouble.as_deref(), condition.runs), (8, Some("no"), false));
+        assert_eq!(
+            (condition.restarts, condition.trouble.as_deref(), condition.runs),
+            (8, Some("no"), false)
+        );
     }
 
     #[tokio::test(start_paused = true)]

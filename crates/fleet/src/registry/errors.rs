@@ -18,9 +18,10 @@ pub fn store_error(err: &etcd_rpc::Error) -> Error {
 /// Returns what the API answers for a listing that goes on at a revision that is gone.
 pub(super) fn listing_error(err: &etcd_rpc::Error) -> Error {
     match err {
-        etcd_rpc::Error::Compacted | etcd_rpc::Error::FutureRevision => {
-            Error::new(ErrorKind::Invalid, "the page token is of a revision that is not kept: list again from the beginning")
-        }
+        etcd_rpc::Error::Compacted | etcd_rpc::Error::FutureRevision => Error::new(
+            ErrorKind::Invalid,
+            "the page token is of a revision that is not kept: list again from the beginning",
+        ),
         _ => store_error(err),
     }
 }
