@@ -8,7 +8,7 @@
 //!    more, so what is read has all of them.
 //! 2. *Before each pass* bring the snapshot up to date and call [`Snapshot::observe`]. Call [`Losses::away`]
 //!    with the time of its last answer when the store stops to answer, and [`Losses::back`] when it does again; make no
-//!    pass between them.
+//!    pass between them. The same holds for half of the term's time to live without an answer, whoever was asleep.
 //! 3. *Pass* after each change and when [`Snapshot::due`] says so, but only when the snapshot is at least at the
 //!    revision of the engine's own last write. A pass on what was before it would decide the same again, and not
 //!    necessarily for the same machine.

@@ -17,6 +17,10 @@ pub struct Memory {
     /// Units that were started, and for which wish: a unit that failed since is not started again for the same.
     #[serde(default)]
     pub started: BTreeMap<UnitName, Started>,
+    /// Units that may run although no start is noted, because the agent died or lost its lease since it began: they are
+    /// stopped if they are not to run and started if they are.
+    #[serde(default)]
+    pub starting: BTreeSet<UnitName>,
     /// Exclusive units whose claim this machine has.
     #[serde(default)]
     pub claims: BTreeSet<UnitName>,
@@ -37,11 +41,17 @@ pub struct Started {
 }
 
 impl Memory {
-    /// Takes note that a task begins. A unit whose unload was begun and given up, because it is wanted again, is not
-    /// running for the wish that it was started for.
+    /// Takes note that a task begins. A unit whose unload was begun and given up, because it is wanted again, does not
+    /// pass for started; one whose start was begun by a process that died then is known to need a stop.
     pub fn begin(&mut self, task: &Task) {
-        if let Task::Unload(unit) = task {
-            self.started.remove(unit);
+        match task {
+            Task::Unload(unit) => {
+                self.started.remove(unit);
+            }
+            Task::Start { unit, .. } => {
+                self.starting.insert(unit.clone());
+            }
+            _ => {}
         }
     }
 
@@ -51,12 +61,15 @@ impl Memory {
         match task {
             Task::Unload(unit) => {
                 self.started.remove(unit);
+                self.starting.remove(unit);
                 self.surplus.remove(unit);
             }
             Task::Stop(unit) => {
                 self.started.remove(unit);
+                self.starting.remove(unit);
             }
             Task::Start { unit, started } => {
+                self.starting.remove(unit);
                 self.started.insert(unit.clone(), started.clone());
             }
             Task::Claim { unit, .. } => {
@@ -69,9 +82,17 @@ impl Memory {
         }
     }
 
-    /// Takes note that the lease is overdue or gone: the guard has stopped exclusive units, and others may have their
-    /// claims. They are started again under a new lease.
+    /// Whether the agent has started a unit, or may have.
+    pub(super) fn may_run(&self, unit: &UnitName) -> bool {
+        self.started.contains_key(unit) || self.starting.contains(unit)
+    }
+
+    /// Takes note that the lease is overdue or gone: the guard stops exclusive units, unless a new lease comes first, and
+    /// others may have their claims. They are claimed and started again under a new lease, or stopped if they run still
+    /// and are not to.
     pub fn overdue(&mut self) {
+        let exclusive = self.started.iter().filter(|(_, started)| started.exclusive);
+        self.starting.extend(exclusive.map(|(unit, _)| unit.clone()));
         self.started.retain(|_, started| !started.exclusive);
         self.claims.clear();
     }

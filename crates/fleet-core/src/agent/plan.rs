@@ -65,7 +65,7 @@ impl Task {
 pub fn plan(wanted: &Wanted, here: &Here, memory: &Memory) -> Vec<Task> {
     let mut tasks = Vec::new();
     if wanted.reading == Reading::Partial {
-        stop_exclusive(here, memory, &mut tasks);
+        stop_exclusive(wanted, here, &mut tasks);
         return tasks;
     }
     let chosen = chosen(wanted, here);
@@ -99,11 +99,14 @@ pub fn plan(wanted: &Wanted, here: &Here, memory: &Memory) -> Vec<Task> {
 }
 
 /// Without a whole reading all stays as it is, but exclusive units whose lease is overdue.
-fn stop_exclusive(here: &Here, memory: &Memory, tasks: &mut Vec<Task>) {
+fn stop_exclusive(wanted: &Wanted, here: &Here, tasks: &mut Vec<Task>) {
+    let runs = |unit: &UnitName| here.units.get(unit).is_some_and(|local| !local.is_stopped());
+    let exclusive = wanted.entries.iter().filter(|(unit, wish)| match wish {
+        Wish::Known(wish) => wish.requirements.exclusive && runs(unit),
+        Wish::Frozen => false,
+    });
     if here.lease == Lease::Overdue {
-        let runs = |unit: &UnitName| here.units.get(unit).is_some_and(|local| !local.is_stopped());
-        let exclusive = memory.started.iter().filter(|(_, started)| started.exclusive);
-        tasks.extend(exclusive.filter(|(unit, _)| runs(unit)).map(|(unit, _)| Task::Stop(unit.clone())));
+        tasks.extend(exclusive.map(|(unit, _)| Task::Stop(unit.clone())));
     }
 }
 
@@ -138,7 +141,7 @@ fn pursue(
     if wish.desired != State::Launched || overdue {
         let runs = overdue && local.is_some_and(|local| !local.is_stopped());
         // Only what the agent started is stopped: a unit that is merely loaded may run for another that needs it.
-        if !loads && (memory.started.contains_key(unit) || runs) {
+        if !loads && (memory.may_run(unit) || runs) {
             tasks.push(Task::Stop(unit.clone()));
         }
         return;

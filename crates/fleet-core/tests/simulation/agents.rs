@@ -164,7 +164,9 @@ impl Agent {
             self.wanted.reading = self.reading(ether);
             let here = self.here(host, ether);
             self.tasks = plan(&self.wanted, &here, &host.run.memory).into();
-            self.tasks.iter().for_each(|task| ether.say(|| format!("machine {}: plans {task:?}", self.number)));
+            self.tasks
+                .iter()
+                .for_each(|task| ether.say(|| format!("machine {}: plans {task:?}", self.number)));
             if !self.tasks.is_empty() {
                 return Some(short);
             }
@@ -308,8 +310,11 @@ impl Agent {
                 self.read[n] = None;
                 continue;
             };
-            let events: Vec<Event> =
-                events.iter().filter(|event| part_of(self.number, event.key) == Some(part)).copied().collect();
+            let events: Vec<Event> = events
+                .iter()
+                .filter(|event| part_of(self.number, event.key) == Some(part))
+                .copied()
+                .collect();
             self.read[n] = Some(now);
             for event in events {
                 self.take(event.key, event.kv.as_ref(), ether);
@@ -414,7 +419,7 @@ impl Agent {
     fn carry_out(&mut self, task: Task, host: &mut Host, ether: &mut Ether) -> Option<u64> {
         ether.say(|| format!("machine {}: does {task:?}", self.number));
         let unit = task.unit().map(|name| ether.cast.unit(name));
-        if !ether.has(Flaw::UnloadNotNoted) {
+        if !ether.has(Flaw::BeginNotNoted) {
             host.run.memory.begin(&task);
         }
         let done = match (&task, unit) {
@@ -451,7 +456,9 @@ impl Agent {
                 self.check_start(unit, started.modification, host, ether);
                 let taken = host.start(unit, started.modification, ether);
                 // Dead before it could write down that it started the unit: the next process starts it again.
-                if self.doomed && let Some(service) = host.units.get_mut(&unit) {
+                if self.doomed
+                    && let Some(service) = host.units.get_mut(&unit)
+                {
                     service.started_for = None;
                     self.dead = true;
                 }
@@ -488,10 +495,9 @@ impl Agent {
         };
         let compares = match ether.has(Flaw::BlindClaim) {
             true => vec![],
-            false => vec![
-                ether.unchanged(key),
-                Compare::Modification(Key::Entry(self.number, unit), modification),
-            ],
+            false => {
+                vec![ether.unchanged(key), Compare::Modification(Key::Entry(self.number, unit), modification)]
+            }
         };
         let own = host.run.lease.is_some();
         own && free && self.claim_written(compares, Op::Put(key, Value::Claim(self.number)), ether)
@@ -526,7 +532,9 @@ impl Agent {
 
     /// Puts one report that is not as it should be; false if all are.
     fn report(&mut self, host: &Host, ether: &mut Ether) -> bool {
-        let Some(lease) = host.run.lease.filter(|_| self.key != 0 && self.reports_known) else { return false };
+        let Some(lease) = host.run.lease.filter(|_| self.key != 0 && self.reports_known) else {
+            return false;
+        };
         let here = self.here(host, ether);
         let all = reports(&self.wanted, &here, &host.run.memory);
         let mut wanted: BTreeMap<usize, Value> = BTreeMap::new();

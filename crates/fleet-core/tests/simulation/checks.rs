@@ -37,7 +37,9 @@ pub fn decisions(snapshot: &Snapshot, decisions: &[Decision], ether: &mut Ether)
         let there: Vec<(&UnitName, Option<&Requirements>)> = places
             .iter()
             .filter(|(_, place)| **place == to)
-            .map(|(name, _)| (*name, snapshot.units.get(*name).and_then(Unit::known).map(|unit| &unit.requirements)))
+            .map(|(name, _)| {
+                (*name, snapshot.units.get(*name).and_then(Unit::known).map(|unit| &unit.requirements))
+            })
             .collect();
         if machine.hold != Hold::None || !suits(unit, &known.requirements, machine, &there) {
             ether.breaks(|| format!("{unit} is placed on {to}, which does not suit: {machine:?}, {there:?}"));
@@ -56,9 +58,10 @@ fn suits(
     machine: &Machine,
     there: &[(&UnitName, Option<&Requirements>)],
 ) -> bool {
-    let metadata = wants.metadata.iter().all(|(key, values)| {
-        machine.metadata.get(key).is_some_and(|value| values.contains(value))
-    });
+    let metadata = wants
+        .metadata
+        .iter()
+        .all(|(key, values)| machine.metadata.get(key).is_some_and(|value| values.contains(value)));
     let together = wants.machine_of.iter().all(|of| there.iter().any(|(other, _)| other.as_str() == of));
     let hit = |patterns: &[String], name: &UnitName| patterns.iter().any(|one| matches(one, name.as_str()));
     let apart = there.iter().filter(|(other, _)| *other != name).all(|(other, theirs)| {
@@ -78,9 +81,7 @@ pub fn written(decision: &Decision, ether: &mut Ether) {
     let grace = millis(GRACE) * 99 / 100;
     let lost = ether.absent[machine].map(|since| {
         let noticed = ether.leaderless_times.iter().filter(|(from, to)| to - from > 5_000);
-        let without = noticed.map(|(from, to)| {
-            to.min(&ether.now).saturating_sub(*from.max(&since))
-        });
+        let without = noticed.map(|(from, to)| to.min(&ether.now).saturating_sub(*from.max(&since)));
         (ether.now - since).saturating_sub(without.sum())
     });
     if lost.is_some_and(|lost| lost < grace) {
@@ -101,7 +102,8 @@ impl Copies {
     pub fn check(&mut self, hosts: &[Host], well: &[Option<u64>], ether: &mut Ether) {
         let bound = millis(GRACE) + 8_000 + 17_000;
         for unit in 0..ether.cast.units.len() {
-            let (exclusive, global) = (ether.cast.units[unit].is_exclusive(), ether.cast.units[unit].is_global());
+            let (exclusive, global) =
+                (ether.cast.units[unit].is_exclusive(), ether.cast.units[unit].is_global());
             let mut running = 0;
             for host in hosts {
                 let runs = host.units.get(&unit).is_some_and(|service| service.runs());
@@ -133,7 +135,8 @@ impl Copies {
 /// When all is quiet: each unit that can be placed is placed and launched, nothing else runs, and reports are true.
 pub fn settled(hosts: &[Host], ether: &mut Ether) {
     let quiet = ether.store.log.last().is_none_or(|event| {
-        let at = ether.store.get(event.key).filter(|kv| kv.modification == event.revision).map_or(0, |kv| kv.at);
+        let at =
+            ether.store.get(event.key).filter(|kv| kv.modification == event.revision).map_or(0, |kv| kv.at);
         at + 20_000 < ether.now
     });
     if !quiet {
@@ -180,8 +183,11 @@ fn placed(unit: usize, name: &UnitName, hosts: &[Host], ether: &mut Ether) {
         return;
     };
     let claim = ether.value(Key::Claim(unit));
-    let takers: Vec<usize> =
-        hosts.iter().filter(|host| takes(unit, content, host, hosts, ether)).map(|host| host.number).collect();
+    let takers: Vec<usize> = hosts
+        .iter()
+        .filter(|host| takes(unit, content, host, hosts, ether))
+        .map(|host| host.number)
+        .collect();
     let Some(host) = entry else {
         if desired != State::Inactive && !takers.is_empty() {
             ether.breaks(|| format!("{name} is nowhere, but {takers:?} would take it; claim {claim:?}"));
@@ -200,8 +206,7 @@ fn placed(unit: usize, name: &UnitName, hosts: &[Host], ether: &mut Ether) {
     if !alive {
         return;
     }
-    let finished =
-        matches!(ether.value(Key::Entry(number, unit)), Some(Value::Place { finished: true, .. }));
+    let finished = matches!(ether.value(Key::Entry(number, unit)), Some(Value::Place { finished: true, .. }));
     let life = ether.cast.units[unit].life;
     let phase = host.units.get(&unit).map(|service| (service.content, service.phase));
     let right = match (desired, life, phase) {
@@ -257,10 +262,14 @@ fn global(unit: usize, name: &UnitName, hosts: &[Host], ether: &mut Ether) {
                 let role = &ether.cast.units[unit];
                 let wants = &role.contents[content];
                 let zone = &ether.cast.metadata[number];
-                let near = wants.metadata.iter().all(|(key, of)| zone.get(key).is_some_and(|at| of.contains(at)));
+                let near =
+                    wants.metadata.iter().all(|(key, of)| zone.get(key).is_some_and(|at| of.contains(at)));
                 let guests = (0..ether.cast.units.len()).filter(|other| {
                     ether.value(Key::Entry(number, *other)).is_some()
-                        && wants.conflicts.iter().any(|one| matches(one, ether.cast.units[*other].name.as_str()))
+                        && wants
+                            .conflicts
+                            .iter()
+                            .any(|one| matches(one, ether.cast.units[*other].name.as_str()))
                 });
                 let free = near && guests.count() == 0;
                 let hold = ether.value(Key::Hold(number));

@@ -1,6 +1,7 @@
 //! An engine's runner as a state machine: one small step at a time, so that anything can happen between two.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use fleet_core::engine::{
     Action, Claim, Decision, Entry, Known, Place, Reported, Seen, Settings, Snapshot, Unit, pass,
@@ -14,6 +15,9 @@ use crate::ether::{Clock, Ether, NEVER, Reply};
 use crate::flaw::Flaw;
 use crate::store::{Author, Compare, Event, Key, Op, Txn, Value};
 use crate::{ENGINE_TTL, settings};
+
+/// How long the store may give no answer before that counts as its being away: more than between two keep-alives.
+const SILENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub struct Engine {
@@ -38,7 +42,6 @@ struct Term {
     pending: VecDeque<Decision>,
     dirty: bool,
     due: u64,
-    away: bool,
     /// When the store last answered.
     heard: Moment,
 }
@@ -75,19 +78,20 @@ impl Engine {
     fn act(&mut self, ether: &mut Ether) -> Acted {
         let Some(term) = &mut self.term else { return self.begin(ether) };
         let reaches = ether.reaches(self.number);
+        let now = self.clock.read(ether.now);
         if !ether.has(Flaw::GraceWhileAway)
-            && reaches == term.away
-            && let Some(view) = &mut term.view
+            && let Some(View { snapshot: Snapshot { losses, .. }, .. }) = &mut term.view
         {
-            let now = self.clock.read(ether.now);
-            match reaches {
-                true => view.snapshot.losses.back(now),
-                false => view.snapshot.losses.away(term.heard),
+            // A process that was stopped for a while does not know what it missed.
+            if !reaches || now.since(term.heard) > SILENCE {
+                losses.away(term.heard);
             }
-            term.away = !reaches;
+            if reaches {
+                losses.back(now);
+            }
         }
         if reaches {
-            term.heard = self.clock.read(ether.now);
+            term.heard = now;
         }
         if term.keep_alive <= ether.now {
             let lost = ether.now < ether.lossy && ether.rng.percent(20);
@@ -152,7 +156,9 @@ impl Engine {
                 checks::decisions(&view.snapshot, &decisions, ether);
             }
             for decision in &decisions {
-                ether.say(|| format!("engine {}: decides {:?}: {}", self.number, decision.action, decision.reason));
+                ether.say(|| {
+                    format!("engine {}: decides {:?}: {}", self.number, decision.action, decision.reason)
+                });
             }
             term.pending = decisions.into();
             if !term.pending.is_empty() {
@@ -185,7 +191,6 @@ impl Engine {
                 pending: VecDeque::new(),
                 dirty: true,
                 due: NEVER,
-                away: false,
                 heard: self.clock.read(ether.now),
             });
         }
@@ -418,10 +423,10 @@ impl View {
 fn flawed(ether: &Ether) -> Settings {
     let mut settings = settings();
     if ether.has(Flaw::NoGrace) {
-        settings.grace = std::time::Duration::ZERO;
+        settings.grace = Duration::ZERO;
     }
     if ether.has(Flaw::ClaimsNotKept) {
-        settings.ttl = std::time::Duration::ZERO;
+        settings.ttl = Duration::ZERO;
     }
     settings
 }

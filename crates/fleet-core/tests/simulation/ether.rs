@@ -34,6 +34,8 @@ pub struct Ether {
     pub leaderless_times: Vec<(u64, u64)>,
     /// Until when replies get lost.
     pub lossy: u64,
+    /// How long the engine's watches may take.
+    pub slowest: u64,
     /// Writes that arrive late.
     pub late: Vec<(u64, Txn)>,
     /// Since when each machine has no key, by a store that has a leader.
@@ -60,6 +62,7 @@ impl Ether {
             leaderless: 0,
             leaderless_times: Vec::new(),
             lossy: 0,
+            slowest: 0,
             late: Vec::new(),
             absent: vec![Some(0); count],
             wiped: None,
@@ -142,8 +145,6 @@ impl Ether {
             {
                 self.breaks(|| format!("term {author} wrote {:?} while {term} was the engine's", txn.ops));
             }
-            // A write without `Compare` would be one that no rule keeps in order.
-            debug_assert!(!txn.compares.is_empty() || txn.author == Author::Other);
             for unit in 0..self.cast.units.len() {
                 let machines = 0..self.cast.machines.len();
                 let places: Vec<usize> =

@@ -37,8 +37,8 @@ pub enum Flaw {
     MarkerIgnored,
     /// Agent: the next process does not know what was started.
     Forgetful,
-    /// Agent: a unit whose unload was given up passes for started.
-    UnloadNotNoted,
+    /// Agent: only what is done is written down, not what is begun.
+    BeginNotNoted,
     /// Agent: a unit that went elsewhere stays for ever.
     SurplusForever,
     /// Agent: does not put reports again that a new lease needs.
@@ -66,7 +66,7 @@ pub const FLAWS: [Flaw; 21] = [
     Flaw::PartialIsWhole,
     Flaw::MarkerIgnored,
     Flaw::Forgetful,
-    Flaw::UnloadNotNoted,
+    Flaw::BeginNotNoted,
     Flaw::SurplusForever,
     Flaw::OldReports,
     Flaw::ClaimKept,

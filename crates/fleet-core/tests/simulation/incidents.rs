@@ -20,6 +20,8 @@ pub enum Incident {
     NewLeader,
     Lossy(u64),
     Compact,
+    /// A machine is cut off, drained, and its lease revoked by hand before it is over.
+    Revoke(usize),
     Wipe,
 }
 
@@ -31,6 +33,9 @@ pub fn draw(rng: &mut Rng, cast: &Cast) -> (Vec<(u64, Incident)>, u64) {
     }
     for _ in 0..rng.range(1, 7) {
         mishap(rng, cast, &mut all);
+    }
+    if rng.percent(10) {
+        all.push((0, Incident::Lossy(10_000)));
     }
     // A machine that does not come back takes the longest to get over.
     let mut end = TROUBLE + 110_000;
@@ -51,14 +56,16 @@ pub fn draw(rng: &mut Rng, cast: &Cast) -> (Vec<(u64, Incident)>, u64) {
 
 fn mishap(rng: &mut Rng, cast: &Cast, all: &mut Vec<(u64, Incident)>) {
     let at = rng.range(0, TROUBLE - 1_000);
-    let span = match rng.percent(50) {
-        true => rng.range(100, 8_000),
-        false => rng.range(8_000, 90_000),
+    let span = match rng.index(5) {
+        0 | 1 => rng.range(100, 8_000),
+        2 | 3 => rng.range(8_000, 90_000),
+        // About when a lost machine's units and claims go elsewhere.
+        _ => rng.range(50_000, 75_000),
     }
     .min(TROUBLE - at);
     let machine = rng.index(cast.machines.len());
     let engine = rng.index(2);
-    let incident = match rng.index(11) {
+    let incident = match rng.index(12) {
         0 => Incident::KillAgent(machine, span),
         1 => Incident::KillEngine(engine, span),
         2 => Incident::DoomAgent(machine),
@@ -72,6 +79,10 @@ fn mishap(rng: &mut Rng, cast: &Cast, all: &mut Vec<(u64, Incident)>) {
         9 => {
             all.push((at + span, Incident::NewLeader));
             Incident::Leaderless(span)
+        }
+        10 => {
+            all.push((at, Incident::Cut(machine, span)));
+            Incident::Revoke(machine)
         }
         _ => match rng.percent(70) {
             true => Incident::Lossy(span),

@@ -25,12 +25,25 @@ pub enum Key {
 pub enum Value {
     Mark,
     /// Which of its contents a unit has.
-    Wish { content: usize, desired: State },
-    Place { content: usize, desired: State, finished: bool },
+    Wish {
+        content: usize,
+        desired: State,
+    },
+    Place {
+        content: usize,
+        desired: State,
+        finished: bool,
+    },
     Hold(Hold),
     /// Machine that has it.
     Claim(usize),
-    Report { content: usize, active: &'static str, sub: &'static str, started: bool, entry: i64 },
+    Report {
+        content: usize,
+        active: &'static str,
+        sub: &'static str,
+        started: bool,
+        entry: i64,
+    },
     /// Something that nobody can read.
     Garbage,
 }

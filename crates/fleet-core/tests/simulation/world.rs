@@ -1,5 +1,6 @@
 //! A history: machines, programs, users and mishaps, each in its turn, until all has come to rest.
 
+use fleet_core::model::Hold;
 use fleet_core::moment::Moment;
 
 use crate::agents::Agent;
@@ -61,6 +62,8 @@ pub fn run(seed: u64, flaw: Option<Flaw>, loud: bool) -> Option<String> {
     let (incidents, end) = draw(&mut rng, &cast);
     let clocks: Vec<Clock> = (0..count).map(|_| Clock::draw(&mut rng)).collect();
     let mut ether = Ether::new(rng, cast, flaw);
+    // In some histories the engine hears of things much later than all others.
+    ether.slowest = if ether.rng.percent(20) { 12_000 } else { 1_500 };
     ether.loud = loud;
     if loud {
         for role in &ether.cast.units {
@@ -207,7 +210,7 @@ impl World {
             if let Some(engine) = &mut self.engines[n].it
                 && engine.follows()
             {
-                let long = if ether.rng.percent(10) { 1_500 } else { 50 };
+                let long = if ether.rng.percent(10) { ether.slowest } else { 50 };
                 engine.wake = engine.wake.min(open(ether, n) + ether.rng.range(1, long));
                 engine.ready = engine.ready.min(engine.wake);
             }
@@ -270,6 +273,13 @@ impl World {
             Incident::NewLeader => ether.store.new_leader(now),
             Incident::Lossy(wait) => ether.lossy = now + wait,
             Incident::Compact => ether.store.compact(),
+            Incident::Revoke(n) => {
+                let drain = Op::Put(Key::Hold(n), Value::Hold(Hold::Draining));
+                ether.apply(&Txn { compares: vec![], ops: vec![drain], author: Author::Other });
+                if let Some(lease) = ether.store.get(Key::Machine(n)).map(|kv| kv.lease) {
+                    ether.store.revoke(lease);
+                }
+            }
             Incident::Wipe => {
                 let keys: Vec<Key> = ether.store.kvs.keys().copied().collect();
                 let ops = keys.into_iter().map(Op::Delete).collect();
