@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_rpc::Client;
-use fleet_core::agent::{Here, Lease, Reading, Task, plan, reports as wanted_reports};
+use fleet_core::agent::{Here, Lease, Reading, Task, Wish, plan, reports as wanted_reports};
 use fleet_core::moment::Moment;
 use fleet_core::name::UnitName;
 use fleet_core::unit_file::UnitFile;
@@ -62,6 +62,8 @@ pub(super) struct Runner<M> {
     standing: watch::Receiver<Standing>,
     sight: Sight,
     reports: Reports,
+    /// The entries as they were seen last.
+    entries: BTreeMap<UnitName, Wish>,
     /// The modification of the machine's key under which this process has read the machine's claims.
     sure: Option<i64>,
     /// That under which the outcome of a write was not known: nothing is written under it any more.
@@ -95,6 +97,7 @@ impl<M: Manager> Runner<M> {
             standing,
             sight,
             reports,
+            entries: BTreeMap::new(),
             sure,
             doubted,
             pause,
@@ -174,7 +177,11 @@ impl<M: Manager> Runner<M> {
         }
         // Without a lease that lives, what was read may be what is no more.
         let parts = membership.and_then(|_| self.sight.parts());
-        let mut wishes = parts.map_or_else(Wishes::none, |parts| Wishes::of(&parts, &self.settings));
+        let mut wishes = match parts {
+            Some(parts) => Wishes::of(&parts, &self.settings),
+            // Which units are exclusive is known from before; no more than that follows from it.
+            None => Wishes::past(self.entries.clone()),
+        };
         if wishes.wanted.reading != Reading::Partial {
             self.said.only("value", &wishes.wrong);
             let surplus: Vec<_> = self.memory.plan().surplus.into_keys().collect();
@@ -186,6 +193,7 @@ impl<M: Manager> Runner<M> {
             wishes = Wishes::of(&sight::read(&self.client, &self.settings).await?, &self.settings);
             tasks = plan(&wishes.wanted, &here, &self.memory.plan());
         }
+        self.entries.clone_from(&wishes.wanted.entries);
         let left = self.performer.perform(&tasks, &wishes.files, membership).await?;
         if left == Left::Doubt {
             self.doubt(membership);
