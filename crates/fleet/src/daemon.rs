@@ -13,6 +13,7 @@ mod machine;
 mod notify;
 mod parts;
 mod serving;
+mod signals;
 mod stop;
 mod store;
 mod supervise;
@@ -26,7 +27,6 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{self, Config, DEFAULT_PATH, Loaded, Source};
@@ -36,9 +36,12 @@ use journal::{Journal, Level};
 use listeners::Listeners;
 use notify::{News, Notifier};
 use parts::{Parts, Whole};
+use signals::{Signals, Wish};
 
-/// What the guard reads.
-const GUARD_FILE: &str = "/run/fleet/guard";
+/// What is remembered until the next boot, if the service manager names no other folder (`RuntimeDirectory=`).
+const RUNTIME: &str = "/run/fleet";
+/// The file in it that the guard reads.
+const GUARD_FILE: &str = "guard";
 /// How often the loop wakes where no watchdog waits for it.
 const NO_WATCHDOG: Duration = Duration::from_secs(3600);
 
@@ -90,9 +93,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
 /// # Errors
 /// When the lease's time is not known, or over already.
 pub fn guard() -> Result<(), Error> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|err| Error::System { doing: "starting the guard", err })?;
-    runtime.block_on(guard::run(Path::new(GUARD_FILE)))?;
+    one_thread()?.block_on(guard::run(&runtime_folder().join(GUARD_FILE)))?;
     Journal::new(0)
         .say(Level::Warning, "the lease of this machine was not renewed: exclusive units stop now");
     Ok(())
@@ -107,6 +108,9 @@ pub fn check(options: &Options) -> Result<(), Error> {
     for warning in warnings {
         Journal::new(0).say(Level::Warning, &warning);
     }
+    // What is tried belongs to a runtime, although it does nothing yet.
+    let runtime = one_thread()?;
+    let _inside = runtime.enter();
     Whole::of(&config)?;
     Ok(())
 }
@@ -114,6 +118,18 @@ pub fn check(options: &Options) -> Result<(), Error> {
 /// Says why it ended.
 pub fn complain(err: &Error) {
     Journal::new(0).say(Level::Error, &err.to_string());
+}
+
+/// The folder for what is remembered until the next boot.
+fn runtime_folder() -> PathBuf {
+    env::var_os("RUNTIME_DIRECTORY")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| RUNTIME.into(), PathBuf::from)
+}
+
+fn one_thread() -> Result<runtime::Runtime, Error> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|err| Error::System { doing: "starting a thread", err })
 }
 
 fn threads() -> Result<runtime::Runtime, Error> {
@@ -129,43 +145,6 @@ fn load(options: &Options) -> Result<Loaded, config::Error> {
     config::load(source, env::vars_os())
 }
 
-/// Signals that it acts on.
-struct Signals {
-    reload: Signal,
-    show: Signal,
-    end: Signal,
-    interrupt: Signal,
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    Reload,
-    Show,
-    End,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Error> {
-        let of = |kind| signal(kind).map_err(|err| Error::System { doing: "listening for signals", err });
-        Ok(Self {
-            reload: of(SignalKind::hangup())?,
-            show: of(SignalKind::user_defined1())?,
-            end: of(SignalKind::terminate())?,
-            interrupt: of(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.end.recv() => Wish::End,
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.reload.recv() => Wish::Reload,
-            _ = self.show.recv() => Wish::Show,
-        }
-    }
-}
-
 /// The daemon while it runs.
 struct Daemon<'a> {
     options: &'a Options,
@@ -178,7 +157,8 @@ struct Daemon<'a> {
 
 async fn serve(options: &Options) -> Result<(), Error> {
     // Before all else: a signal that comes early is to be heard.
-    let mut signals = Signals::listen()?;
+    let signals = Signals::listen();
+    let mut signals = signals.map_err(|err| Error::System { doing: "listening for signals", err })?;
     let notifier = Notifier::new(|name| env::var_os(name), process::id());
     let notifier = notifier.map_err(|err| Error::System { doing: "finding the service manager", err })?;
     let Loaded { config, warnings } = load(options)?;
@@ -190,6 +170,7 @@ async fn serve(options: &Options) -> Result<(), Error> {
         machine: machine::id(Path::new(machine::MACHINE_ID))?,
         boot: machine::boot(Path::new(machine::BOOT_ID))?,
         board: board::Board::default(),
+        runtime: runtime_folder(),
         metrics: crate::http::Metrics::new(),
         journal,
     };

@@ -3,6 +3,8 @@
 //! What is decided is in `fleet_core::engine`, whose head says what a runner must keep to; this is the runner. A term
 //! begins with a lease and a key that nobody else holds, and ends with either: every write compares when the key was
 //! created, so what a deposed engine sends is refused.
+//!
+//! A machine whose settings say `disable_engine` runs none.
 
 mod batch;
 mod counters;
@@ -95,6 +97,12 @@ impl Engine {
 
     /// The engine's own clock.
     fn now(&self) -> Moment {
-        Moment(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.at(Instant::now())
+    }
+
+    /// What the engine's own clock shows at another time.
+    fn at(&self, instant: Instant) -> Moment {
+        let since = instant.saturating_duration_since(self.started);
+        Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }

@@ -4,3 +4,7 @@
 
 #[path = "judge/agent.rs"]
 mod agent;
+#[path = "judge/fleetd.rs"]
+mod fleetd;
+#[path = "judge/registry.rs"]
+mod registry;

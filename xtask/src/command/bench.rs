@@ -3,6 +3,7 @@
 
 mod boot;
 mod build;
+mod fleet;
 mod plain;
 mod size;
 mod update;
@@ -63,6 +64,9 @@ pub fn run(ctx: &Ctx, args: &flags::Bench) -> anyhow::Result<()> {
     }
     if wanted(Measure::Update) {
         missed.extend(publish(ctx, "update", &update::measure(ctx, args)?)?);
+    }
+    if wanted(Measure::Fleet) {
+        missed.extend(publish(ctx, "fleet", &fleet::measure(ctx, args)?)?);
     }
     anyhow::ensure!(missed.is_empty(), "over the limit: {}", missed.join("; "));
     Ok(())

@@ -18,6 +18,9 @@ use crate::{cargo, command, durable, flags, reproduce};
 
 /// Cases of each property test and of each fuzz seed in CI's sample.
 const SAMPLE_CASES: u32 = 400;
+/// Random histories of clusters in CI's sample, and in the long run.
+const SAMPLE_HISTORIES: u32 = 100_000;
+const HISTORIES: u32 = 1_000_000;
 /// Blocks in which the long run lets veritysetup look for a flipped byte: it reads the image each time.
 const FOREIGN_FLIPS: usize = 300;
 
@@ -45,6 +48,9 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
         Check::counting(format!("property tests, {} cases each", args.cases), || properties(ctx, args.cases)),
         Check::counting(format!("changed seeds of the fuzz targets, {} each", args.cases), || {
             fuzz(ctx, args.cases, judged.seed)
+        }),
+        Check::counting(format!("{HISTORIES} random histories of clusters with fleet"), || {
+            histories(ctx, HISTORIES)
         }),
         Check::new(format!("our verifier finds a flipped byte in each of {n_blocks} blocks"), || {
             exhaustive::every_block(ctx, &judged)
@@ -91,6 +97,9 @@ pub fn sample(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
             Check::counting(format!("changed seeds of the fuzz targets (seed {seed})"), || {
                 fuzz(ctx, SAMPLE_CASES, seed)
             }),
+            Check::counting(format!("{SAMPLE_HISTORIES} random histories of clusters with fleet"), || {
+                histories(ctx, SAMPLE_HISTORIES)
+            }),
             Check::new(
                 format!("our verifier finds a flipped byte in any of 64 blocks (seed {seed})"),
                 || exhaustive::some_blocks(&judged, 64),
@@ -106,6 +115,14 @@ fn properties(ctx: &Ctx, cases: u32) -> anyhow::Result<Counts> {
     }
     command.env("PROPTEST_CASES", cases.to_string());
     cargo::counted(command, "cargo test")
+}
+
+/// Machines that fail in every way while fleet decides; the first numbers are the same in each run.
+fn histories(ctx: &Ctx, count: u32) -> anyhow::Result<Counts> {
+    let args = ["test", "--quiet", "--locked", "--package", "fleet-core", "--test", "simulation"];
+    let mut command = cargo::command(ctx, &args);
+    command.args(["--", "histories_break_no_rule"]).env("FLEET_HISTORIES", count.to_string());
+    cargo::counted(command, "cargo test --test simulation")
 }
 
 /// The fuzz targets are functions: without libFuzzer, seeded changes of their seeds drive them.

@@ -89,6 +89,11 @@ fn programs(judges: &Judges, judged: &Judged) -> anyhow::Result<PathBuf> {
     Ok(programs)
 }
 
+/// Makes that folder for the newest image.
+pub fn shipped_programs(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<PathBuf> {
+    programs(&judges(ctx, args)?, &Judged::read(&image_dir(ctx, args)?, args.seed)?)
+}
+
 /// Scenarios in virtual machines, with images of higher versions beside the one under test. Of the power cuts in what
 /// they record a sample is judged.
 pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Result<Counts> {
@@ -123,7 +128,7 @@ fn e2e(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Command> {
     for next in next_images(ctx, args)? {
         command.arg("--next-image-dir").arg(&next);
     }
-    let programs = programs(&judges(ctx, args)?, &Judged::read(&image_dir, args.seed)?)?;
+    let programs = shipped_programs(ctx, args)?;
     command.arg("--judges").arg(&programs);
     command.arg("--tools").arg(&tree).arg("--work").arg(&work);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

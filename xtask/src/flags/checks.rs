@@ -99,6 +99,8 @@ pub enum Measure {
     Size,
     /// What machines fetch between pairs of versions, against other ways to update.
     Update,
+    /// What fleet takes and how fast it is, with few machines and with many.
+    Fleet,
 }
 
 /// Arguments of `report`.

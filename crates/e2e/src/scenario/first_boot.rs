@@ -40,7 +40,9 @@ pub fn run(lab: &Lab) -> anyhow::Result<()> {
         ensure!(out.stdout == "inactive", "etcd is {}", out.stdout);
         Ok(())
     })?;
-    lab.check("core is uid 500 in sudo, docker, fleet and systemd-journal, without a password", || core(&guest))?;
+    lab.check("core is uid 500 in sudo, docker, fleet and systemd-journal, without a password", || {
+        core(&guest)
+    })?;
     lab.check("the console shows version and host key fingerprint", || banner(lab, &guest))?;
     lab.check("/etc is the machine's layer over the image's", || {
         guest

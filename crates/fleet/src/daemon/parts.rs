@@ -1,6 +1,7 @@
 //! The parts of the daemon, made of the settings: API, engine and agent, each of which ends and begins by itself.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use etcd_rpc::Client;
@@ -21,8 +22,8 @@ use crate::http::{Listener, Metrics};
 use crate::registry::{self, Keys, Service};
 use crate::systemd::{Bus, Dbus, Places};
 
-/// What the agent remembers over restarts.
-const MEMORY_FILE: &str = "/run/fleet/agent.json";
+/// What the agent remembers over restarts, in the folder that outlives them.
+const MEMORY_FILE: &str = "agent.json";
 /// The service manager's units until the next boot.
 const DROPINS: &str = "/run/systemd/system";
 
@@ -41,6 +42,8 @@ pub struct Lasting {
     pub machine: MachineId,
     /// This boot.
     pub boot: String,
+    /// The folder for what outlives a restart and not a boot.
+    pub runtime: PathBuf,
     /// How the parts are.
     pub board: Board,
     /// What is counted.
@@ -177,7 +180,7 @@ fn agent_settings(config: &Config, lasting: &Lasting) -> agent::Settings {
         public_ip: config.public_ip.map(|ip| ip.to_string()),
         metadata: config.metadata.clone(),
         places: Places { units: config.units_directory.clone(), dropins: DROPINS.into() },
-        memory_file: MEMORY_FILE.into(),
-        guard_file: GUARD_FILE.into(),
+        memory_file: lasting.runtime.join(MEMORY_FILE),
+        guard_file: lasting.runtime.join(GUARD_FILE),
     }
 }

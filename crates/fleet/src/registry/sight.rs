@@ -47,6 +47,13 @@ impl Sight {
         }
     }
 
+    /// Moves out what is known; what stays behind knows nothing.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let nothing = Self::new(self.keys.clone(), self.snapshot.settings);
+        std::mem::replace(self, nothing)
+    }
+
     /// Takes a listing of all keys in the place of all that was known but losses.
     pub fn replace(&mut self, kvs: &[KeyValue], revision: i64) {
         let losses = std::mem::take(&mut self.snapshot.losses);

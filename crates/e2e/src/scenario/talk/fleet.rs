@@ -86,9 +86,11 @@ fn runs_on(guest: &Guest) -> anyhow::Result<()> {
     let process = || guest.sh("systemctl show -P MainPID foo.service");
     let before = process()?;
     ensure!(before != "0", "it does not run");
-    for command in
-        ["systemctl restart fleet.service", "systemctl reload fleet.service", "systemctl kill -s KILL fleet.service"]
-    {
+    for command in [
+        "systemctl restart fleet.service",
+        "systemctl reload fleet.service",
+        "systemctl kill -s KILL fleet.service",
+    ] {
         guest.root(command)?;
         until(guest, "fleetctl list-units --no-legend", "foo.service .*active  *running")?;
         let now = process()?;
@@ -107,7 +109,9 @@ fn fleetctl(guest: &Guest, arguments: &str) -> anyhow::Result<String> {
 
 /// Repeats a command until a line of its output has a pattern of grep; returns the output.
 fn until(guest: &Guest, command: &str, pattern: &str) -> anyhow::Result<String> {
-    let script = format!("until ({command}) 2>&1 | tee /tmp/seen | grep -q '{pattern}'; do sleep 1; done; cat /tmp/seen");
+    let script = format!(
+        "until ({command}) 2>&1 | tee /tmp/seen | grep -q '{pattern}'; do sleep 1; done; cat /tmp/seen"
+    );
     let out = guest.run(&format!("timeout 120 bash -c \"{}\"", script.replace('"', "\\\"")), COMMAND * 2)?;
     if out.status == 0 {
         return Ok(out.stdout);

@@ -1,0 +1,172 @@
+//! Terms of engines: one at a time, handed over, and fenced.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use etcd_rpc::{Client, Config};
+use fleet::registry::{TermValue, to_json};
+use fleet_core::model::State;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep};
+
+use super::SLEEPER;
+use super::lab::{Lab, TERM_TTL, begin, id};
+
+/// A line whose way to etcd can be held up. What was sent arrives when it goes on, however late; answers and watches
+/// are not held up, so that whoever is behind it still hears, decides and writes.
+struct SlowLine {
+    url: String,
+    is_held: Arc<AtomicBool>,
+}
+
+impl SlowLine {
+    async fn to(to: &str) -> Self {
+        let to = to.strip_prefix("http://").unwrap().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let is_held = Arc::new(AtomicBool::new(false));
+        let held = Arc::clone(&is_held);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let Ok(server) = TcpStream::connect(&to).await else { continue };
+                let ((mut from, mut back), (mut answers, mut forth)) =
+                    (client.into_split(), server.into_split());
+                tokio::spawn(async move { tokio::io::copy(&mut answers, &mut back).await });
+                let held = Arc::clone(&held);
+                tokio::spawn(async move {
+                    let mut bytes = [0; 4096];
+                    while let Ok(n) = from.read(&mut bytes).await {
+                        while held.load(Ordering::SeqCst) {
+                            sleep(Duration::from_millis(10)).await;
+                        }
+                        if n == 0 || forth.write_all(&bytes[..n]).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, is_held }
+    }
+
+    /// A client that waits for answers for longer than any stall of the test.
+    fn client(&self) -> Client {
+        Client::new(Config::new([self.url.as_str()], Duration::from_secs(40))).unwrap()
+    }
+
+    fn hold(&self) {
+        self.is_held.store(true, Ordering::SeqCst);
+    }
+
+    fn go_on(&self) {
+        self.is_held.store(false, Ordering::SeqCst);
+    }
+}
+
+async fn no_engine(lab: &Lab) {
+    let there = async || lab.store.get(&lab.keys.engine()).await.unwrap().kv.is_some();
+    lab.wait("the term's lease is over", async || !there().await).await;
+}
+
+/// D12: the write of an engine that was stalled past its lease arrives late and is refused, for the term alone: nothing
+/// else in the registry speaks against it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_write_of_a_stalled_engine_is_refused_for_its_term() {
+    let Some(mut lab) = Lab::new().await else { return };
+    lab.machine(1, &[]).await;
+    let line = SlowLine::to(&lab.etcd.client_url()).await;
+    let stalled = begin(line.client(), 1);
+    stalled.wait_leads().await;
+    lab.want("first.service", SLEEPER, State::Launched).await;
+    lab.wait_at("first.service", 1).await;
+    let before = stalled.counters.counts();
+    line.hold();
+    lab.want("late.service", SLEEPER, State::Launched).await;
+    lab.wait("it decides and sends", async || stalled.counters.counts().transactions > before.transactions)
+        .await;
+    no_engine(&lab).await;
+    // Another engine, that does nothing.
+    let other = TermValue { machine: id(2), version: "1.0.0".to_owned() };
+    lab.store.put(&lab.keys.engine(), to_json(&other)).await.unwrap();
+    line.go_on();
+    lab.wait("the late write is refused", async || stalled.counters.counts().refused > before.refused).await;
+    assert_eq!(lab.at("late.service").await, None);
+    lab.wait("its term is over", async || !stalled.counters.counts().leads).await;
+    assert_eq!(stalled.counters.counts().decisions, before.decisions);
+    stalled.kill().await;
+}
+
+/// D12 with a second engine that goes on: each unit has one entry, and no write of the stalled one changes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_engines_of_which_one_was_stalled_leave_one_entry_a_unit() {
+    let Some(mut lab) = Lab::new().await else { return };
+    for machine in 1..=3 {
+        lab.machine(machine, &[]).await;
+    }
+    let line = SlowLine::to(&lab.etcd.client_url()).await;
+    let stalled = begin(line.client(), 1);
+    stalled.wait_leads().await;
+    line.hold();
+    for n in 0..10 {
+        lab.want(&format!("u{n}.service"), SLEEPER, State::Launched).await;
+    }
+    lab.wait("it decides and sends", async || stalled.counters.counts().transactions > 0).await;
+    let second = lab.engine(2).await;
+    let placed = lab.wait_placed(10).await;
+    line.go_on();
+    lab.wait("the late write is refused", async || stalled.counters.counts().refused > 0).await;
+    lab.assert_still(Duration::from_secs(2)).await;
+    assert_eq!(lab.entries().await, placed);
+    assert!(placed.values().all(|at| at.len() == 1), "{placed:?}");
+    assert_eq!((stalled.counters.counts().decisions, second.counters.counts().decisions), (0, 10));
+    stalled.kill().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_told_to_end_hands_over_at_once() {
+    let Some((lab, first)) = Lab::with_machines(2).await else { return };
+    let second = lab.engine(2).await;
+    sleep(Duration::from_millis(500)).await;
+    assert!(!second.counters.counts().leads, "there is one engine at a time");
+    let begun = Instant::now();
+    first.stop().await;
+    second.wait_leads().await;
+    assert!(begun.elapsed() < TERM_TTL, "it did not wait for the lease: {:?}", begun.elapsed());
+    lab.want("a.service", SLEEPER, State::Launched).await;
+    lab.wait_at("a.service", 1).await;
+    second.stop().await;
+    assert!(lab.store.get(&lab.keys.engine()).await.unwrap().kv.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_candidates_one_leads_and_another_follows_when_it_is_killed() {
+    let Some((lab, first)) = Lab::with_machines(1).await else { return };
+    let others = [lab.engine(2).await, lab.engine(3).await, lab.engine(4).await];
+    first.kill().await;
+    let leading = async || others.iter().filter(|other| other.counters.counts().leads).count();
+    lab.wait("another leads", async || leading().await == 1).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(leading().await, 1);
+    lab.want("a.service", SLEEPER, State::Launched).await;
+    lab.wait_at("a.service", 1).await;
+    for other in others {
+        other.stop().await;
+    }
+}
+
+/// Somebody removes the engine's key by hand: the term is over, and another one begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_term_ends_when_its_key_is_removed() {
+    let Some((lab, engine)) = Lab::with_machines(1).await else { return };
+    let there = async || lab.store.get(&lab.keys.engine()).await.unwrap().kv;
+    let first = there().await.unwrap().create_revision;
+    assert!(lab.store.delete(&lab.keys.engine()).await.unwrap());
+    lab.want("a.service", SLEEPER, State::Launched).await;
+    lab.wait_at("a.service", 1).await;
+    assert!(there().await.unwrap().create_revision > first);
+    assert_eq!(engine.counters.counts().terms, 2);
+    engine.stop().await;
+}
