@@ -39,13 +39,13 @@ impl Service {
             all.iter().filter(|(_, (_, global))| !global).map(|(name, _)| name).collect();
         let places = self.places(&placed).await?;
         let reports = self.reports(&places).await?;
-        let rows = all.iter().filter_map(|(name, (kv, is_global))| {
+        let rows = all.iter().map(|(name, (kv, is_global))| {
             // One that cannot be read is listed by name, so that it can be replaced or destroyed.
             let unreadable =
                 UnitValue { content: String::new(), desired: fleet_core::model::State::Inactive };
             let value = from_json::<UnitValue>(&kv.value).unwrap_or(unreadable);
             let report = reports.get(name).map(|state| &state.report);
-            Some(unit_row(name, value, *is_global, places.get(name), report))
+            unit_row(name, value, *is_global, places.get(name), report)
         });
         Ok(Page { rows: rows.collect(), next })
     }
