@@ -38,7 +38,7 @@ impl Wishes {
     /// Understands parts that were all read.
     pub(super) fn of(parts: &Parts, settings: &Settings) -> Self {
         let keys = Keys::new(&settings.prefix);
-        let mut wishes = Self::none();
+        let mut wishes = Self::past(BTreeMap::new());
         wishes.wanted.reading = wishes.reading(parts, &keys);
         wishes.wanted.machine = wishes.machine(parts, settings, &keys);
         wishes.wanted.entries = wishes.units(settings, &keys, parts.schedule.values());
@@ -46,9 +46,9 @@ impl Wishes {
         wishes
     }
 
-    /// What follows while not all parts are known.
-    pub(super) fn none() -> Self {
-        let (entries, globals) = (BTreeMap::new(), BTreeMap::new());
+    /// What is known while not all parts are: the entries as they were.
+    pub(super) fn past(entries: BTreeMap<UnitName, Wish>) -> Self {
+        let globals = BTreeMap::new();
         let wanted = Wanted { reading: Reading::Partial, machine: None, entries, globals };
         Self { wanted, files: BTreeMap::new(), wrong: BTreeMap::new() }
     }
