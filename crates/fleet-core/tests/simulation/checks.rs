@@ -7,11 +7,11 @@ use fleet_core::model::{Hold, Machine, MachineId, State};
 use fleet_core::name::{UnitName, matches};
 use fleet_core::requirements::Requirements;
 
+use crate::GRACE;
 use crate::cast::Life;
 use crate::ether::Ether;
 use crate::host::{Host, Phase};
 use crate::store::{Key, Value};
-use crate::GRACE;
 
 /// Each decision holds against the snapshot that it was made from and the decisions before it.
 pub fn decisions(snapshot: &Snapshot, decisions: &[Decision], ether: &mut Ether) {
