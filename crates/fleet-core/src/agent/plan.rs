@@ -141,7 +141,8 @@ fn pursue(
     if wish.desired != State::Launched || overdue {
         let runs = overdue && local.is_some_and(|local| !local.is_stopped());
         // Only what the agent started is stopped: a unit that is merely loaded may run for another that needs it.
-        if !loads && (memory.may_run(unit) || runs) {
+        let started = wish.desired != State::Launched && memory.may_run(unit);
+        if !loads && (started || runs) {
             tasks.push(Task::Stop(unit.clone()));
         }
         return;

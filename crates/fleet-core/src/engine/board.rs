@@ -17,6 +17,8 @@ pub(super) struct Board<'a> {
     on: BTreeMap<&'a MachineId, BTreeSet<&'a UnitName>>,
     /// Global units whose requirements the machine meets, conflicts aside.
     globals: BTreeMap<&'a MachineId, Vec<&'a UnitName>>,
+    /// Units that others want to be with.
+    hung_on: BTreeSet<&'a str>,
     restricted: bool,
     replacing: bool,
 }
@@ -32,6 +34,7 @@ impl<'a> Board<'a> {
             at: BTreeMap::new(),
             on: BTreeMap::new(),
             globals: BTreeMap::new(),
+            hung_on: known().flat_map(|unit| &unit.requirements.machine_of).map(String::as_str).collect(),
             restricted: known().any(|unit| !unit.requirements.conflicts.is_empty()),
             replacing: known().any(|unit| !unit.requirements.replaces.is_empty()),
         };
@@ -140,6 +143,11 @@ impl<'a> Board<'a> {
         let entry =
             |entries: &BTreeMap<_, super::Entry>| entries.values().any(|entry| entry.known().is_none());
         unit || self.snapshot.entries.get(name).is_some_and(entry)
+    }
+
+    /// Whether a unit is named by `MachineOf=` of another.
+    pub(super) fn is_hung_on(&self, name: &UnitName) -> bool {
+        self.hung_on.contains(name.as_str())
     }
 
     /// Whether any unit has conflicts.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::board::Board;
 use super::eligible::{Standing, closed, unsuitable};
-use super::{Entry, Known, Seen, Snapshot, Unit};
+use super::{Entry, Seen, Snapshot, Unit};
 use crate::model::MachineId;
 use crate::moment::Moment;
 use crate::name::UnitName;
@@ -85,15 +85,9 @@ fn can_move(board: &Board<'_>, name: &UnitName, from: &MachineId, to: &MachineId
     else {
         return false;
     };
-    let Known { requirements: wants, .. } = unit;
+    let wants = &unit.requirements;
     !wants.exclusive
-        && !is_hung_on(board, name)
+        && !board.is_hung_on(name)
         && board.crowd(name, wants, new) <= board.crowd(name, wants, old)
         && unsuitable(board, name, wants, new, Standing::Newcomer).is_empty()
-}
-
-/// Whether a unit that is placed wants to be where this one is.
-fn is_hung_on(board: &Board<'_>, name: &UnitName) -> bool {
-    let mut known = board.snapshot.units.values().filter_map(Unit::known);
-    known.any(|unit| unit.requirements.machine_of.contains(name.as_str()))
 }
