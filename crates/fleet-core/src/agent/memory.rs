@@ -17,7 +17,8 @@ pub struct Memory {
     /// Units that were started, and for which wish: a unit that failed since is not started again for the same.
     #[serde(default)]
     pub started: BTreeMap<UnitName, Started>,
-    /// Units whose start was begun and not noted as done: they may run, and are started again if that is still wanted.
+    /// Units that may run although no start is noted, because the agent died or lost its lease since it began: they are
+    /// stopped if they are not to run and started if they are.
     #[serde(default)]
     pub starting: BTreeSet<UnitName>,
     /// Exclusive units whose claim this machine has.
@@ -86,9 +87,12 @@ impl Memory {
         self.started.contains_key(unit) || self.starting.contains(unit)
     }
 
-    /// Takes note that the lease is overdue or gone: the guard has stopped exclusive units, and others may have their
-    /// claims. They are started again under a new lease.
+    /// Takes note that the lease is overdue or gone: the guard stops exclusive units, unless a new lease comes first, and
+    /// others may have their claims. They are claimed and started again under a new lease, or stopped if they run still
+    /// and are not to.
     pub fn overdue(&mut self) {
+        let exclusive = self.started.iter().filter(|(_, started)| started.exclusive);
+        self.starting.extend(exclusive.map(|(unit, _)| unit.clone()));
         self.started.retain(|_, started| !started.exclusive);
         self.claims.clear();
     }

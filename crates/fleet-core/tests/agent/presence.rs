@@ -160,6 +160,17 @@ fn under_a_new_lease_an_exclusive_unit_is_claimed_and_started_again() {
 }
 
 #[test]
+fn an_exclusive_unit_that_runs_on_is_stopped_if_it_is_only_to_be_loaded() {
+    let mut lab = Lab::new();
+    lab.want_exclusive("only.service");
+    lab.run();
+    lab.memory.overdue();
+    lab.memory.claims_read([name("only.service")]);
+    lab.want("only.service", "one", State::Loaded);
+    assert_eq!(lab.run(), ["stop only.service", "release only.service"]);
+}
+
+#[test]
 fn a_claim_from_before_a_reboot_is_released_if_the_unit_is_not_wanted() {
     let mut lab = Lab::new();
     lab.memory.claims_read([name("only.service")]);
