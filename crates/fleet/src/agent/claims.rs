@@ -16,6 +16,15 @@ pub(super) enum Claimed {
     Refused(String),
 }
 
+/// What giving up a claim came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Released {
+    /// This machine does not have it.
+    Gone,
+    /// The claim or this machine's key has changed; it is looked at again.
+    Changed,
+}
+
 /// Claims a unit for the entry of this modification, if the entry and this machine's key are still those.
 pub(super) async fn claim(
     client: &Client,
@@ -31,7 +40,7 @@ pub(super) async fn claim(
     let sure = || {
         Txn::new()
             .when(Compare::mod_revision(&entry, modification))
-            .when(Compare::create_revision(&machine, membership.created))
+            .when(Compare::mod_revision(&machine, membership.modification))
     };
     let txn = sure().when(Compare::absent(&claim)).then(Op::put(&claim, value.clone()));
     let outcome = client.txn(txn.or_else(Op::get(&claim))).await?;
@@ -64,15 +73,23 @@ pub(super) async fn claim(
 }
 
 /// Gives up the claim of a unit that has stopped. One that another machine has by now is left alone.
-pub(super) async fn release(client: &Client, settings: &Settings, unit: &UnitName) -> Result<(), Error> {
-    let key = Keys::new(&settings.prefix).claim(unit);
-    let Some(there) = client.get(&key).await?.kv else { return Ok(()) };
+pub(super) async fn release(
+    client: &Client,
+    settings: &Settings,
+    membership: &Membership,
+    unit: &UnitName,
+) -> Result<Released, Error> {
+    let keys = Keys::new(&settings.prefix);
+    let (key, machine) = (keys.claim(unit), keys.machine(&settings.machine));
+    let Some(there) = client.get(&key).await?.kv else { return Ok(Released::Gone) };
     if !is_ours(settings, &there) {
-        return Ok(());
+        return Ok(Released::Gone);
     }
-    let txn = Txn::new().when(Compare::mod_revision(&key, there.mod_revision)).then(Op::delete(&key));
-    // One that changed in between is not this machine's any more: nobody else writes claims of this machine.
-    client.txn(txn).await.map(drop)
+    let txn = Txn::new()
+        .when(Compare::mod_revision(&key, there.mod_revision))
+        .when(Compare::mod_revision(&machine, membership.modification))
+        .then(Op::delete(&key));
+    Ok(if client.txn(txn).await?.succeeded { Released::Gone } else { Released::Changed })
 }
 
 /// Reads which units this machine has the claims of.

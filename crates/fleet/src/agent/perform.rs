@@ -7,7 +7,7 @@ use etcd_rpc::Client;
 use fleet_core::agent::{Memory, Task};
 use fleet_core::name::UnitName;
 
-use super::claims::{self, Claimed};
+use super::claims::{self, Claimed, Released};
 use super::memory::{self, MemoryFile};
 use super::said::Said;
 use super::settings::Settings;
@@ -55,6 +55,13 @@ enum Error {
     },
 }
 
+impl Error {
+    /// Whether it is not known what is in the store now.
+    fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::Store(err) if err.is_outcome_unknown())
+    }
+}
+
 /// What of a plan is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Left {
@@ -64,6 +71,8 @@ pub(super) enum Left {
     UnderWay,
     /// Something failed and is to be tried again.
     Failed,
+    /// It is not known whether something was written. Nothing more is done before the machine's key is written anew.
+    Doubt,
 }
 
 /// How far a task came.
@@ -116,16 +125,21 @@ impl<M: Manager> Performer<M> {
             if !matches!(task, Task::Unload(_) | Task::Load(_)) {
                 self.refresh().await?;
             }
+            self.note(|plan| plan.begin(task))?;
             match self.one(task, files, membership).await {
-                Ok(Progress::Done) => self.remember(task)?,
+                Ok(Progress::Done) => self.note(|plan| plan.done(task))?,
                 Ok(Progress::UnderWay) => {
                     out.insert(unit);
                     left = left.max(Left::UnderWay);
                 }
                 Err(err) => {
                     out.insert(unit);
-                    left = Left::Failed;
                     wrong.insert(unit.to_string(), err.to_string());
+                    if err.leaves_doubt() {
+                        left = Left::Doubt;
+                        break;
+                    }
+                    left = Left::Failed;
                 }
             }
         }
@@ -156,7 +170,13 @@ impl<M: Manager> Performer<M> {
             // Done before whatever needs it, whether this plan or one before has made it necessary.
             Task::Reload => {}
             Task::Stop(unit) => drop(self.units.stop(unit.as_str()).await?),
-            Task::Release(unit) => claims::release(&self.client, &self.settings, unit).await?,
+            Task::Release(unit) => {
+                let Some(membership) = membership else { return Ok(Progress::UnderWay) };
+                let (client, settings) = (&self.client, &self.settings);
+                if claims::release(client, settings, membership, unit).await? == Released::Changed {
+                    return Ok(Progress::UnderWay);
+                }
+            }
             Task::Claim { unit, modification } => {
                 let Some(membership) = membership else { return Err(Error::Overdue { unit: unit.clone() }) };
                 let (client, settings) = (&self.client, &self.settings);
@@ -204,9 +224,9 @@ impl<M: Manager> Performer<M> {
         Ok(())
     }
 
-    fn remember(&self, task: &Task) -> Result<(), memory::Error> {
-        let mut plan: Memory = self.memory.plan();
-        plan.done(task);
+    fn note(&self, change: impl FnOnce(&mut Memory)) -> Result<(), memory::Error> {
+        let mut plan = self.memory.plan();
+        change(&mut plan);
         self.memory.keep_plan(&plan)
     }
 }

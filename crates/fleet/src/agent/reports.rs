@@ -72,7 +72,7 @@ impl Reports {
         let changes = changes(&there, &values);
         for some in changes.chunks(IN_ONE) {
             let machine = keys.machine(&settings.machine);
-            let mut txn = Txn::new().when(Compare::create_revision(&machine, membership.created));
+            let mut txn = Txn::new().when(Compare::mod_revision(&machine, membership.modification));
             for change in some {
                 txn = txn.then(match change {
                     (key, Some(value)) => Op::put_with_lease(key, value.clone(), lease),

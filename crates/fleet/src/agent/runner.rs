@@ -7,6 +7,7 @@ use std::time::Duration;
 use etcd_rpc::Client;
 use fleet_core::agent::{Here, Lease, Reading, Task, plan, reports as wanted_reports};
 use fleet_core::moment::Moment;
+use fleet_core::name::UnitName;
 use fleet_core::unit_file::UnitFile;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -61,6 +62,10 @@ pub(super) struct Runner<M> {
     standing: watch::Receiver<Standing>,
     sight: Sight,
     reports: Reports,
+    /// The modification of the machine's key under which this process has read the machine's claims.
+    sure: Option<i64>,
+    /// That under which the outcome of a write was not known: nothing is written under it any more.
+    doubted: Option<i64>,
     pause: Pause,
     said: Said,
 }
@@ -80,7 +85,21 @@ impl<M: Manager> Runner<M> {
         let sight = Sight::new(&client, &settings);
         let (reports, said) = (Reports::default(), Said::default());
         let pause = Pause::new(Duration::from_secs(1), Duration::from_secs(60));
-        Self { settings, client, performer, memory, again, standing, sight, reports, pause, said }
+        let (sure, doubted) = (None, None);
+        Self {
+            settings,
+            client,
+            performer,
+            memory,
+            again,
+            standing,
+            sight,
+            reports,
+            sure,
+            doubted,
+            pause,
+            said,
+        }
     }
 
     /// Runs until it is dropped, which leaves all units as they are.
@@ -146,11 +165,12 @@ impl<M: Manager> Runner<M> {
         let standing = self.standing.borrow_and_update().clone();
         self.say(&standing);
         let membership = standing.alive(boot_time());
+        let membership = membership.filter(|membership| self.doubted != Some(membership.modification));
         let mut here = self.here().await?;
         if let Some(membership) = membership
-            && !self.memory.was_planned_under(membership.lease)
+            && self.sure != Some(membership.modification)
         {
-            self.come_back(membership, &here).await?;
+            self.make_sure(membership, &here).await?;
         }
         // Without a lease that lives, what was read may be what is no more.
         let parts = membership.and_then(|_| self.sight.parts());
@@ -167,6 +187,10 @@ impl<M: Manager> Runner<M> {
             tasks = plan(&wishes.wanted, &here, &self.memory.plan());
         }
         let left = self.performer.perform(&tasks, &wishes.files, membership).await?;
+        if left == Left::Doubt {
+            self.doubt(membership);
+            return Ok(SOON);
+        }
         if here.lease == Lease::Overdue {
             // After the stops, which go by what was started.
             let mut plan = self.memory.plan();
@@ -195,9 +219,27 @@ impl<M: Manager> Runner<M> {
         Ok(Here { now, lease, units, elsewhere: BTreeMap::new() })
     }
 
-    /// Takes note of a new lease: others may have had this machine's units in the meantime.
-    async fn come_back(&mut self, membership: &Membership, here: &Here) -> Result<(), Error> {
+    /// Reads this machine's claims, now that nothing that was sent before can change them.
+    async fn make_sure(&mut self, membership: &Membership, here: &Here) -> Result<(), Error> {
         let claims = claims::read(&self.client, &self.settings).await?;
+        if self.memory.was_planned_under(membership.lease) {
+            let mut plan = self.memory.plan();
+            plan.claims_read(claims);
+            self.memory.keep_plan(&plan)?;
+        } else {
+            self.come_back(membership, here, claims).await?;
+        }
+        (self.sure, self.doubted) = (Some(membership.modification), None);
+        Ok(())
+    }
+
+    /// Takes note of a new lease: others may have had this machine's units in the meantime.
+    async fn come_back(
+        &mut self,
+        membership: &Membership,
+        here: &Here,
+        claims: Vec<UnitName>,
+    ) -> Result<(), Error> {
         let mut plan = self.memory.plan();
         for (unit, started) in &plan.started {
             let runs = here.units.get(unit).is_some_and(|local| !local.is_stopped());
@@ -218,11 +260,17 @@ impl<M: Manager> Runner<M> {
         let brought = self.reports.bring(&self.client, &self.settings, membership, &reports).await;
         if let Err(err) = brought {
             if err.leaves_doubt() {
-                self.again.ask();
+                self.doubt(Some(membership));
             }
             return Err(err.into());
         }
         Ok(())
+    }
+
+    /// Writes nothing more under a modification of the machine's key, and asks for a new one.
+    fn doubt(&mut self, membership: Option<&Membership>) {
+        self.doubted = membership.map(|membership| membership.modification);
+        self.again.ask();
     }
 
     fn next(&mut self, left: Left, here: &Here) -> Duration {
@@ -233,7 +281,7 @@ impl<M: Manager> Runner<M> {
                 REGULARLY
             }
             Left::UnderWay => SOON,
-            Left::Failed => self.pause.failed(),
+            Left::Failed | Left::Doubt => self.pause.failed(),
         };
         if !plan.surplus.is_empty() {
             next = next.min(SOON);

@@ -44,7 +44,7 @@ enum Error {
     },
 }
 
-/// What somebody does who wants the machine's key written again: a report's outcome was not known.
+/// What somebody does who wants the machine's key written again: the outcome of a write that compares it was not known.
 #[derive(Debug, Default)]
 pub(super) struct Again(Notify);
 
@@ -77,8 +77,8 @@ enum Write {
 
 /// Whose key it is.
 enum Owner {
-    /// Ours, created by this revision.
-    Us { created: i64 },
+    /// Ours, of this modification.
+    Us { modification: i64 },
     /// Another process's that may still be alive.
     Other(KeyValue),
 }
@@ -101,7 +101,8 @@ impl Session {
     pub(super) async fn run(mut self) {
         let third = self.settings.ttl / 3;
         let mut pause = Pause::new(self.settings.ttl / 12, third);
-        let mut write = Write::IfNeeded;
+        // What the process before sent and may come late is kept out.
+        let mut write = Write::Anyway;
         loop {
             let next = match self.beat(write).await {
                 Ok(next) => {
@@ -126,12 +127,12 @@ impl Session {
     async fn beat(&mut self, write: Write) -> Result<Duration, Error> {
         let Some((lease, sent, ttl)) = self.renewed().await? else { return Ok(Duration::ZERO) };
         match self.own_key(lease, write).await? {
-            Owner::Us { created } => {
+            Owner::Us { modification } => {
                 self.other = None;
                 self.said.over("id");
                 let until = exclusive::until(sent, ttl);
                 write_until(&self.settings.guard_file, until)?;
-                let membership = Membership { lease, created, lives_until: sent.after(ttl), until };
+                let membership = Membership { lease, modification, lives_until: sent.after(ttl), until };
                 self.standing.send_replace(Standing::Member(membership));
                 Ok((ttl / 3).min(FACTS_EVERY))
             }
@@ -170,7 +171,7 @@ impl Session {
         let txn = Txn::new().when(Compare::absent(&key)).then(put()).or_else(Op::get(&key));
         let outcome = self.client.txn(txn).await?;
         if outcome.succeeded {
-            return Ok(Owner::Us { created: outcome.revision });
+            return Ok(Owner::Us { modification: outcome.revision });
         }
         let Some(Answer::Got(Some(kv))) = outcome.answers.into_iter().next() else {
             return Err(Error::Answer { key });
@@ -180,11 +181,15 @@ impl Session {
             return Ok(Owner::Other(kv));
         }
         if kv.lease == lease.0 && kv.value == value && write == Write::IfNeeded {
-            return Ok(Owner::Us { created: kv.create_revision });
+            return Ok(Owner::Us { modification: kv.mod_revision });
         }
         let txn = Txn::new().when(Compare::mod_revision(&key, kv.mod_revision)).then(put());
         let outcome = self.client.txn(txn).await?;
-        if outcome.succeeded { Ok(Owner::Us { created: kv.create_revision }) } else { Ok(Owner::Other(kv)) }
+        if outcome.succeeded {
+            Ok(Owner::Us { modification: outcome.revision })
+        } else {
+            Ok(Owner::Other(kv))
+        }
     }
 
     /// Finds out whether the lease that holds the key is one of before the last boot, which ends, or lives.

@@ -27,8 +27,9 @@ pub enum Standing {
 pub struct Membership {
     /// Its lease.
     pub lease: LeaseId,
-    /// The revision that created the machine's key: what a claim compares.
-    pub created: i64,
+    /// The modification of the machine's key, which all writes of the agent compare: a new one keeps out what was sent
+    /// before it and comes late.
+    pub modification: i64,
     /// Until when the lease lives, by the clock of [`crate::guard::boot_time`], if nobody revokes it.
     pub lives_until: Moment,
     /// Until when exclusive units may run.
@@ -120,7 +121,8 @@ mod tests {
 
     #[test]
     fn a_member_whose_lease_may_have_ended_is_not_alive() {
-        let membership = Membership { lease: LeaseId(7), created: 3, lives_until: at(130), until: at(120) };
+        let membership =
+            Membership { lease: LeaseId(7), modification: 3, lives_until: at(130), until: at(120) };
         let standing = Standing::Member(membership.clone());
         assert_eq!(standing.alive(at(129)), Some(&membership));
         assert_eq!(standing.alive(at(130)), None);
