@@ -1,20 +1,21 @@
 //! An engine's runner as a state machine: one small step at a time, so that anything can happen between two.
 
+mod transaction;
+mod view;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use fleet_core::engine::{
-    Action, Claim, Decision, Entry, Known, Place, Reported, Seen, Settings, Snapshot, Unit, pass,
-};
-use fleet_core::model::{Hold, Machine, Report};
+use fleet_core::engine::{Decision, Snapshot, pass};
 use fleet_core::moment::Moment;
 
-use crate::cast::{HASHES, Life};
+use self::transaction::transaction;
+use self::view::View;
+use crate::ENGINE_TTL;
 use crate::checks;
 use crate::ether::{Clock, Ether, NEVER, Reply};
 use crate::flaw::Flaw;
-use crate::store::{Author, Compare, Event, Key, Op, Txn, Value};
-use crate::{ENGINE_TTL, settings};
+use crate::store::{Author, Compare, Key, Op, Txn, Value};
 
 /// How long the store may give no answer before that counts as its being away: more than between two keep-alives.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -44,13 +45,6 @@ struct Term {
     due: u64,
     /// When the store last answered.
     heard: Moment,
-}
-
-#[derive(Debug)]
-struct View {
-    snapshot: Snapshot,
-    revision: i64,
-    holds: Vec<Option<Value>>,
 }
 
 impl Engine {
@@ -239,194 +233,4 @@ impl Engine {
 enum Acted {
     Yes,
     No,
-}
-
-/// Makes a decision a transaction, with all that it compares.
-fn transaction(decision: &Decision, term: i64, ether: &Ether) -> Txn {
-    let unit_of = |name| ether.cast.unit(name);
-    let machine_of = |id| ether.cast.machine(id);
-    let modification = Compare::Modification;
-    let mut compares = match ether.has(Flaw::NoFence) {
-        true => vec![],
-        false => vec![Compare::Create(Key::Engine, term)],
-    };
-    let place = |unit: usize, finished: bool| match ether.value(Key::Unit(unit)) {
-        Some(Value::Wish { content, desired }) => Value::Place { content, desired, finished },
-        _ => Value::Garbage,
-    };
-    let ops = match &decision.action {
-        Action::Place { unit, wanted, machine, unclaimed } => {
-            let (unit, machine) = (unit_of(unit), machine_of(machine));
-            compares.push(modification(Key::Unit(unit), *wanted));
-            compares.push(modification(Key::Entry(machine, unit), 0));
-            if *unclaimed {
-                compares.push(modification(Key::Claim(unit), 0));
-            }
-            vec![Op::Put(Key::Entry(machine, unit), place(unit, false))]
-        }
-        Action::Move { unit, wanted, from, entry, to, finished } => {
-            let (unit, from, to) = (unit_of(unit), machine_of(from), machine_of(to));
-            compares.push(modification(Key::Unit(unit), *wanted));
-            compares.push(modification(Key::Entry(from, unit), *entry));
-            compares.push(modification(Key::Entry(to, unit), 0));
-            vec![Op::Delete(Key::Entry(from, unit)), Op::Put(Key::Entry(to, unit), place(unit, *finished))]
-        }
-        Action::Change { unit, wanted, machine, entry, finished } => {
-            let key = Key::Entry(machine_of(machine), unit_of(unit));
-            compares.push(modification(Key::Unit(unit_of(unit)), *wanted));
-            compares.push(modification(key, *entry));
-            vec![Op::Put(key, place(unit_of(unit), *finished))]
-        }
-        Action::Remove { unit, wanted, machine, entry } => {
-            let key = Key::Entry(machine_of(machine), unit_of(unit));
-            compares.push(modification(Key::Unit(unit_of(unit)), wanted.unwrap_or(0)));
-            compares.push(modification(key, *entry));
-            vec![Op::Delete(key)]
-        }
-        Action::Release { unit, machine, claim } => {
-            if !ether.has(Flaw::BlindRelease) {
-                compares.push(Compare::Create(Key::Machine(machine_of(machine)), 0));
-            }
-            compares.push(modification(Key::Claim(unit_of(unit)), *claim));
-            vec![Op::Delete(Key::Claim(unit_of(unit)))]
-        }
-        Action::Rebalanced => vec![Op::Delete(Key::Rebalance)],
-    };
-    Txn { compares, ops, author: Author::Engine(term) }
-}
-
-impl View {
-    /// Reads everything.
-    fn read(ether: &Ether, old: Option<Snapshot>) -> Self {
-        let begun = old.is_some();
-        let snapshot = old.unwrap_or_else(|| Snapshot { settings: flawed(ether), ..Snapshot::default() });
-        let holds = vec![None; ether.cast.machines.len()];
-        let mut view = Self { snapshot, revision: ether.store.revision, holds };
-        if !begun {
-            for (key, kv) in &ether.store.kvs {
-                view.take(&Event { revision: kv.modification, key: *key, kv: Some(*kv) }, ether);
-            }
-        }
-        view
-    }
-
-    fn take(&mut self, event: &Event, ether: &Ether) {
-        let snapshot = &mut self.snapshot;
-        let unit = |unit: usize| ether.cast.units[unit].name.clone();
-        let id = |machine: usize| ether.cast.machines[machine].clone();
-        let modification = event.kv.map_or(0, |kv| kv.modification);
-        let value = event.kv.map(|kv| kv.value);
-        match (event.key, value) {
-            (Key::Unit(n) | Key::Global(n), value) => {
-                let units = match event.key {
-                    Key::Unit(_) => &mut snapshot.units,
-                    _ => &mut snapshot.globals,
-                };
-                match value {
-                    Some(Value::Wish { content, desired }) => {
-                        let role = &ether.cast.units[n];
-                        let known = Known {
-                            modification,
-                            hash: HASHES[content].to_owned(),
-                            desired,
-                            requirements: role.contents[content].clone(),
-                            oneshot: role.life == Life::Ends,
-                        };
-                        units.insert(unit(n), Unit::Known(known));
-                    }
-                    Some(_) => {
-                        units.insert(unit(n), Unit::Frozen);
-                    }
-                    None => {
-                        units.remove(&unit(n));
-                    }
-                }
-            }
-            (Key::Entry(machine, n), Some(value)) => {
-                let entry = match value {
-                    Value::Place { content, desired, finished } => Entry::Known(Place {
-                        modification,
-                        hash: HASHES[content].to_owned(),
-                        desired,
-                        finished,
-                        reason: String::new(),
-                    }),
-                    _ => Entry::Frozen,
-                };
-                snapshot.entries.entry(unit(n)).or_default().insert(id(machine), entry);
-            }
-            (Key::Entry(machine, n), None) => {
-                let name = unit(n);
-                if let Some(entries) = snapshot.entries.get_mut(&name) {
-                    entries.remove(&ether.cast.machines[machine]);
-                    if entries.is_empty() {
-                        snapshot.entries.remove(&name);
-                    }
-                }
-            }
-            (Key::State(machine, n), Some(Value::Report { content, active, sub, started, entry })) => {
-                let report = Report {
-                    hash: HASHES[content].to_owned(),
-                    load: "loaded".to_owned(),
-                    active: active.to_owned(),
-                    sub: sub.to_owned(),
-                    started,
-                };
-                let reports = snapshot.reports.entry(unit(n)).or_default();
-                reports.insert(id(machine), Reported { report, entry });
-            }
-            (Key::State(machine, n), _) => {
-                if let Some(reports) = snapshot.reports.get_mut(&unit(n)) {
-                    reports.remove(&ether.cast.machines[machine]);
-                }
-            }
-            (Key::Claim(n), Some(value)) => {
-                let claim = match value {
-                    Value::Claim(machine) => Claim::Known { machine: id(machine), modification },
-                    _ => Claim::Frozen,
-                };
-                snapshot.claims.insert(unit(n), claim);
-            }
-            (Key::Claim(n), None) => {
-                snapshot.claims.remove(&unit(n));
-            }
-            (Key::Machine(machine), Some(_)) => {
-                let seen = self.seen(machine, ether);
-                self.snapshot.machines.insert(id(machine), seen);
-            }
-            (Key::Machine(machine), None) => {
-                snapshot.machines.remove(&ether.cast.machines[machine]);
-            }
-            (Key::Hold(machine), value) => {
-                self.holds[machine] = value;
-                if self.snapshot.machines.contains_key(&ether.cast.machines[machine]) {
-                    let seen = self.seen(machine, ether);
-                    self.snapshot.machines.insert(id(machine), seen);
-                }
-            }
-            (Key::Rebalance, value) => snapshot.rebalance = value.is_some(),
-            (Key::Marker | Key::Engine, _) => {}
-        }
-    }
-
-    fn seen(&self, machine: usize, ether: &Ether) -> Seen {
-        let hold = match self.holds[machine] {
-            None => Hold::None,
-            Some(Value::Hold(hold)) => hold,
-            Some(_) => return Seen::Frozen,
-        };
-        let metadata = ether.cast.metadata[machine].clone();
-        Seen::Known(Machine { id: ether.cast.machines[machine].clone(), ip: String::new(), metadata, hold })
-    }
-}
-
-fn flawed(ether: &Ether) -> Settings {
-    let mut settings = settings();
-    if ether.has(Flaw::NoGrace) {
-        settings.grace = Duration::ZERO;
-    }
-    if ether.has(Flaw::ClaimsNotKept) {
-        settings.ttl = Duration::ZERO;
-    }
-    settings
 }

@@ -4,6 +4,8 @@
 //! After each step the rules of `checks` are looked at. A history depends on its seed only: `FLEET_SEED=N` plays one
 //! and prints its steps, `FLEET_HISTORIES=N` says how many are played.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 mod agents;
 mod cast;
 mod checks;
