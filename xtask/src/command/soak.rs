@@ -62,6 +62,9 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
     all.push(Check::counting("every power cut in what a machine writes", || {
         test::power_cuts(ctx, &args.image, &mut cuts)
     }));
+    all.push(Check::counting("every bad version that comes as an update", || {
+        test::bad_versions(ctx, &args.image)
+    }));
     for n in 1..=args.builds {
         let (tree, judges, image_dir, judged) = (&tree, &judges, &image_dir, &judged);
         all.push(Check::new(format!("build {n} from nothing, elsewhere, is the same"), move || {

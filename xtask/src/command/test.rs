@@ -95,7 +95,7 @@ pub fn shipped_programs(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<PathBu
 }
 
 /// Scenarios in virtual machines, with images of higher versions beside the one under test. Of the power cuts in what
-/// they record a sample is judged.
+/// they record a sample is judged, and of the bad versions a sample comes.
 pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Result<Counts> {
     let seed = Judged::read(&image_dir(ctx, args)?, args.seed)?.seed.to_string();
     let mut command = e2e(ctx, args)?;
@@ -103,6 +103,13 @@ pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Resul
     if let Some(filter) = filter {
         command.args(["--filter", filter]);
     }
+    cargo::counted(command, "e2e")
+}
+
+/// All bad versions that come as updates, of which [`vm`] takes a sample.
+pub fn bad_versions(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
+    let mut command = e2e(ctx, args)?;
+    command.args(["--filter", "bad_versions"]);
     cargo::counted(command, "e2e")
 }
 

@@ -57,7 +57,8 @@ pub fn session(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     lab.check("fleetd may be restarted, reloaded and killed while the unit runs on", || runs_on(guest))?;
     lab.check("stop and destroy do what they say", || {
         fleetctl(guest, "stop foo.service")?;
-        let files = until(guest, "fleetctl list-unit-files --no-legend | grep foo", "loaded  *loaded")?;
+        let files =
+            until(guest, "fleetctl list-unit-files --no-legend | grep foo", "loaded[[:space:]]*loaded")?;
         ensure!(files.contains(&target), "it stays where it is: {files}");
         ensure!(guest.run("systemctl is-active foo.service", COMMAND)?.stdout == "inactive", "it still runs");
         fleetctl(guest, "destroy foo.service")?;
@@ -74,7 +75,7 @@ pub fn session(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
 /// Checks that the unit that was left runs.
 pub fn kept_runs(guest: &Guest) -> anyhow::Result<()> {
     let target = target(&guest.sh("cat /etc/machine-id")?)?;
-    let units = until(guest, "fleetctl list-units --no-legend", "active  *running")?;
+    let units = until(guest, "fleetctl list-units --no-legend", "active[[:space:]]*running")?;
     expect_row(&units, &[KEPT, &target, "active", "running"])?;
     let state = guest.sh("systemctl is-active kept.service")?;
     ensure!(state == "active", "systemd says {state}");
@@ -92,7 +93,7 @@ fn runs_on(guest: &Guest) -> anyhow::Result<()> {
         "systemctl kill -s KILL fleet.service",
     ] {
         guest.root(command)?;
-        until(guest, "fleetctl list-units --no-legend", "foo.service .*active  *running")?;
+        until(guest, "fleetctl list-units --no-legend", "foo.service.*[[:space:]]active[[:space:]]*running")?;
         let now = process()?;
         ensure!(now == before, "`{command}` made process {before} to {now}");
     }
