@@ -4,6 +4,8 @@
 
 #[path = "judge/agent.rs"]
 mod agent;
+#[path = "judge/cluster.rs"]
+mod cluster;
 #[path = "judge/fleetd.rs"]
 mod fleetd;
 #[path = "judge/registry.rs"]

@@ -11,7 +11,7 @@ mod identity;
 #[path = "agent/lab.rs"]
 mod lab;
 #[path = "agent/line.rs"]
-mod line;
+pub mod line;
 #[path = "agent/restart.rs"]
 mod restart;
 

@@ -1,6 +1,6 @@
 //! What fleet takes: the image's etcd, the engine as it ships, and real agents with service managers in memory.
 //!
-//! `crates/fleet/examples/load.rs` is the cluster. It runs small and large, because what one change costs must not
+//! `crates/fleet/examples/load.rs` is the cluster. It runs in three sizes, because what one change costs must not
 //! depend on that.
 
 use std::io::{BufRead as _, BufReader};
@@ -16,7 +16,7 @@ use crate::ctx::Ctx;
 use crate::{cargo, flags};
 
 /// Machines and units of the clusters.
-const SIZES: [(u32, u32); 2] = [(10, 200), (1000, 20_000)];
+const SIZES: [(u32, u32); 3] = [(10, 200), (50, 1000), (1000, 20_000)];
 /// Figures that have a bound, in clusters of every size.
 const LIMITS: [(&str, f64); 3] = [
     ("one start: writes to etcd", 4.0),
