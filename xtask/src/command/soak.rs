@@ -59,11 +59,8 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
             judged.flips(ctx, &judges, &flips)
         }),
     ];
-    all.push(Check::counting("every power cut in what a machine writes", || {
-        test::power_cuts(ctx, &args.image, &mut cuts)
-    }));
-    all.push(Check::counting("every bad version that comes as an update", || {
-        test::bad_versions(ctx, &args.image)
+    all.push(Check::counting("all scenarios, with every power cut and every bad version", || {
+        test::vm_whole(ctx, &args.image, &mut cuts)
     }));
     for n in 1..=args.builds {
         let (tree, judges, image_dir, judged) = (&tree, &judges, &image_dir, &judged);

@@ -106,18 +106,10 @@ pub fn vm(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Resul
     cargo::counted(command, "e2e")
 }
 
-/// All bad versions that come as updates, of which [`vm`] takes a sample.
-pub fn bad_versions(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
-    let mut command = e2e(ctx, args)?;
-    command.args(["--filter", "bad_versions"]);
-    cargo::counted(command, "e2e")
-}
-
-/// The scenarios that record what a machine writes, with every power cut in it. `found` gets what each says of its
-/// cuts, and which of them it started.
-pub fn power_cuts(ctx: &Ctx, args: &flags::Image, found: &mut Vec<String>) -> anyhow::Result<Counts> {
-    let mut command = e2e(ctx, args)?;
-    command.args(["--filter", "power_cut"]);
+/// All scenarios, with every power cut and every bad version. `found` gets what each says of its cuts, and which of
+/// them it started.
+pub fn vm_whole(ctx: &Ctx, args: &flags::Image, found: &mut Vec<String>) -> anyhow::Result<Counts> {
+    let command = e2e(ctx, args)?;
     cargo::counted_and_read(command, "e2e", |line| {
         let said = line.split_once(": ").map_or("", |(_, said)| said);
         if said.contains(" cuts judged ") || said.starts_with("starting cut ") {
