@@ -29,7 +29,27 @@ pub struct Supervisor {
 impl Supervisor {
     /// Runs a part until it is told to stop. A part that returns before that, for whatever reason, is made and run
     /// again. Each has a task of its own, so that a panic ends no other.
-    pub async fn keep<F, Run, E>(self, part: &'static str, mut make: F)
+    ///
+    /// The part is on the board when this returns, before the future is first polled: whoever is told that the daemon
+    /// is ready finds all its parts there.
+    pub fn keep<F, Run, E>(self, part: &'static str, make: F) -> impl Future<Output = ()>
+    where
+        F: FnMut(Stop) -> Run,
+        Run: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display + Send + 'static,
+    {
+        self.begins(part);
+        self.again_and_again(part, make)
+    }
+
+    fn begins(&self, part: &'static str) {
+        self.board.note(part, |condition| {
+            condition.runs = true;
+            condition.trouble = None;
+        });
+    }
+
+    async fn again_and_again<F, Run, E>(self, part: &'static str, mut make: F)
     where
         F: FnMut(Stop) -> Run,
         Run: Future<Output = Result<(), E>> + Send + 'static,
@@ -38,10 +58,7 @@ impl Supervisor {
         let mut pause = FIRST;
         loop {
             let begun = Instant::now();
-            self.board.note(part, |condition| {
-                condition.runs = true;
-                condition.trouble = None;
-            });
+            self.begins(part);
             let ended = tokio::spawn(make(self.stop.clone())).await;
             self.board.note(part, |condition| condition.runs = false);
             if self.stop.is_told() {
@@ -97,6 +114,14 @@ mod tests {
         stopper.stop();
         kept.await.unwrap();
         (count.load(Ordering::Relaxed), board)
+    }
+
+    #[test]
+    fn a_part_is_on_the_board_before_it_is_polled() {
+        let (_stopper, supervisor) = supervisor();
+        let board = supervisor.board.clone();
+        let _kept = supervisor.keep("part", |_stop| async { Ok::<(), String>(()) });
+        assert!(board.conditions()["part"].runs);
     }
 
     #[tokio::test(start_paused = true)]

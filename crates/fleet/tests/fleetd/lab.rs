@@ -101,11 +101,14 @@ impl Lab {
         });
     }
 
-    /// Waits until it has printed a line with `text`; returns the line.
+    /// Waits until it has printed a line with `text`, to its end; returns the line.
     pub fn printed(&self, text: &str) -> String {
         until(&format!("{text} is printed"), || {
             let log = fs::read_to_string(self.path("log")).unwrap_or_default();
-            log.lines().find(|line| line.contains(text)).map(str::to_owned)
+            log.split_inclusive('\n')
+                .filter_map(|line| line.strip_suffix('\n'))
+                .find(|line| line.contains(text))
+                .map(str::to_owned)
         })
     }
 
