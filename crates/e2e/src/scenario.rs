@@ -82,7 +82,7 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "three_machines_with_one_token_form_a_cluster",
-        acceptance: &["C02", "C07", "C11"],
+        acceptance: &["C02", "C07", "C11", "H01", "H03"],
         boots: 4,
         machines: 3,
         run: etcd_cluster::one_token,

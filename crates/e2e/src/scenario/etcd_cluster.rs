@@ -1,6 +1,7 @@
-//! Machines of one cloud-config and one discovery token: the cluster that they form, the loss of its leader, and the
-//! blank machine that comes in the place of one that is lost for good.
+//! Machines of one cloud-config and one discovery token: the cluster that they form, with fleet's units on it; the loss
+//! of its leader, of a machine's network, and the blank machine that comes in the place of one that is lost for good.
 
+mod fleet;
 mod node;
 
 use std::collections::BTreeSet;
@@ -63,7 +64,7 @@ pub fn one_token(lab: &Lab) -> anyhow::Result<()> {
     let discovery = Discovery::start(lab, &lab.setup.programs()?)?;
     discovery.open(TOKEN, SIZE.into())?;
     let network = lab.network()?;
-    let config = with_network(&CONFIG.replace("DISCOVERY", &discovery.url(TOKEN)));
+    let config = config(&discovery.url(TOKEN));
     let nodes = (1..=SIZE).map(|number| Node::new(lab, &network, number, address(number), &config));
     let mut nodes = nodes.collect::<Result<Vec<_>, _>>()?;
     let outcome = live(lab, &discovery, &network, &mut nodes);
@@ -94,6 +95,14 @@ fn live(
         write(&nodes[0], &nodes[1], whole)?;
         nodes.iter().try_for_each(|node| read(node, whole).map(drop))
     })?;
+    lab.check("fleet has three machines, each says", || fleet::joined(lab, nodes))?;
+    let mut runs = Vec::new();
+    lab.check("units that conflict run apart, a global one everywhere, an exclusive one once", || {
+        fleet::start(nodes)?;
+        fleet::settled(lab, nodes)?;
+        runs = fleet::runs(nodes)?;
+        Ok(())
+    })?;
     let leader = leader(lab, &nodes.iter().collect::<Vec<_>>())?;
     let stopped = place(nodes, &members, leader)?;
     let mut written = Value::Null;
@@ -108,6 +117,26 @@ fn live(
         let same = until(lab, FORM, || agreed(nodes))?;
         ensure!(same == members, "the members were {members:?} and are {same:?}");
         nodes.iter().try_for_each(|node| has_at_its_index(node, etcd_stopped, &written))
+    })?;
+    lab.check("no unit was touched meanwhile", || {
+        let now = fleet::runs(nodes)?;
+        ensure!(now == runs, "the runs were {runs:?} and are {now:?}");
+        Ok(())
+    })?;
+    lab.check("`fleetctl drain` moves a machine's units away", || fleet::drained(lab, nodes))?;
+    let cut = fleet::alone(lab, nodes)?;
+    lab.check(
+        "a machine is cut off: its exclusive unit stops there and starts elsewhere, others run on",
+        || {
+            let others: Vec<&Node> = nodes.iter().filter(|node| node.address != nodes[cut].address).collect();
+            fleet::cut_off(lab, &nodes[cut], &others)
+        },
+    )?;
+    lab.check("back again, it stops what runs elsewhere, and is a healthy member", || {
+        nodes[cut].set_link("up")?;
+        until(lab, FORM, || agreed(nodes))?;
+        fleet::joined(lab, nodes)?;
+        fleet::settled(lab, nodes).map(drop)
     })?;
     let leader = self::leader(lab, &nodes.iter().collect::<Vec<_>>())?;
     let lost = nodes.remove(place(nodes, &members, leader)?);
@@ -124,7 +153,7 @@ fn live(
         ))?;
         Ok(())
     })?;
-    let new = Node::new(lab, network, SIZE + 1, lost.address, &with_network(&fragment))?;
+    let new = Node::new(lab, network, SIZE + 1, lost.address, &with_fleet(&fragment))?;
     nodes.push(new);
     boot(&nodes[nodes.len() - 1..])?;
     lab.check("a blank machine with it is a healthy member in the place of the lost one", || {
@@ -141,7 +170,16 @@ fn live(
             read(&nodes[nodes.len() - 1], key)?;
         }
         Ok(())
+    })?;
+    lab.check("it has the global unit, and the lost machine's units run", || {
+        fleet::joined(lab, nodes)?;
+        fleet::settled(lab, nodes).map(drop)
     })
+}
+
+/// What all three start with.
+fn config(discovery: &str) -> String {
+    with_fleet(&CONFIG.replace("DISCOVERY", discovery))
 }
 
 /// Returns the private address of the `number`-th machine.
@@ -149,10 +187,13 @@ fn address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 7, 0, number)
 }
 
-/// Adds the unit of the private network to a cloud-config that ends with a list of units.
-fn with_network(config: &str) -> String {
+/// Adds fleet, and the unit of the private network, to a cloud-config of etcd that ends with a list of units.
+fn with_fleet(config: &str) -> String {
+    let addresses: Vec<Ipv4Addr> = (1..=SIZE).map(address).collect();
+    let config = config.replacen("\n  units:", &format!("\n{}  units:", fleet::config(&addresses)), 1);
     let cards: Vec<String> = (1..=SIZE + 1).map(|number| node::mac(number).to_string()).collect();
-    format!("{}\n{}", config.trim_end(), PRIVATE_NETWORK.replace("CARDS", &cards.join(" ")))
+    let network = PRIVATE_NETWORK.replace("CARDS", &cards.join(" "));
+    format!("{}\n{}{network}", config.trim_end(), fleet::UNIT)
 }
 
 /// Powers all on, and waits for all.
@@ -257,7 +298,8 @@ mod tests {
 
     #[test]
     fn the_cloud_config_of_the_machines_is_right() {
-        let config = with_network(&CONFIG.replace("DISCOVERY", "http://10.0.2.2:1/v2/keys/t"));
+        let config = config("http://10.0.2.2:1/v2/keys/t");
+        assert!(config.contains("etcd-servers") && config.contains("fleet.service"), "{config}");
         assert_eq!(cloud_config::read::validate(config.as_bytes()), []);
     }
 }

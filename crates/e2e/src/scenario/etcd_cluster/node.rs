@@ -28,6 +28,7 @@ pub struct Node {
     pub guest: Rc<Guest>,
     /// Its address on the private network.
     pub address: Ipv4Addr,
+    mac: Mac,
 }
 
 /// A member, as the cluster lists it.
@@ -66,7 +67,22 @@ impl Node {
             machine.credentials.insert("slipway.cloud-config".to_owned(), config.into());
             machine.credentials.insert("slipway.metadata".to_owned(), metadata.into());
         });
-        Ok(Self { guest, address })
+        Ok(Self { guest, address, mac: mac(number) })
+    }
+
+    /// Returns the machine's id.
+    pub fn machine_id(&self) -> anyhow::Result<String> {
+        self.guest.sh("cat /etc/machine-id")
+    }
+
+    /// Sets its card on the private network `up` or `down`; the machine is still reached from here.
+    pub fn set_link(&self, state: &str) -> anyhow::Result<()> {
+        let mac = self.mac;
+        let script = format!(
+            "for card in /sys/class/net/*; do if grep -q {mac} $card/address; then ip link set ${{card##*/}} {state}; \
+             exit; fi; done; exit 1"
+        );
+        self.guest.root(&script).map(drop)
     }
 
     /// Returns where other members ask it.
@@ -126,11 +142,12 @@ impl Node {
         Ok(node)
     }
 
-    /// Returns what its etcd and its cloud-config's program logged last, for a report.
+    /// Returns what its etcd, its fleet and its cloud-config's program logged last, for a report.
     pub fn last_words(&self) -> String {
         let line = "sudo journalctl -b --no-pager -q -n 40 -u etcd.service -u 'slipway-cloudinit*'; \
-                    ip -brief address";
+                    sudo journalctl -b --no-pager -q -n 40 -u fleet.service -u fleet-guard.service; \
+                    fleetctl list-machines; fleetctl list-units; ip -brief address";
         let said = self.guest.sh(line).unwrap_or_else(|err| format!("{err:#}"));
-        format!("--- etcd of {}\n{said}", self.address)
+        format!("--- etcd and fleet of {}\n{said}", self.address)
     }
 }
