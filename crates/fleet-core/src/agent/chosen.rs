@@ -40,12 +40,12 @@ fn is_inactive(wish: &Wish) -> bool {
     matches!(wish, Wish::Known(KnownWish { desired: State::Inactive, .. }))
 }
 
-/// Whether a machine takes a global unit as far as its hold goes.
+/// Whether a machine takes a global unit as far as its hold goes. Draining moves units away, and a global one has
+/// nowhere to go: it runs until the machine itself ends.
 fn takes(machine: &Machine, here: Option<&Local>) -> bool {
     match machine.hold {
         Hold::None => true,
-        Hold::Cordoned => here.is_some(),
-        Hold::Draining => false,
+        Hold::Cordoned | Hold::Draining => here.is_some(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::eligible::{conflict, metadata, wants_of};
 use super::{Seen, Snapshot, Verdict};
-use crate::model::{Hold, Machine, MachineId, State};
+use crate::model::{Machine, MachineId, State};
 use crate::moment::Moment;
 use crate::name::{UnitName, matches};
 use crate::requirements::Requirements;
@@ -50,7 +50,7 @@ impl<'a> Board<'a> {
                 unit.known().is_some_and(|unit| unit.desired != State::Inactive && suits(&unit.requirements))
             });
             let wanted: Vec<&UnitName> = wanted.map(|(name, _)| name).collect();
-            if !wanted.is_empty() && machine.hold != Hold::Draining {
+            if !wanted.is_empty() {
                 board.globals.insert(id, wanted);
             }
         }

@@ -274,8 +274,7 @@ fn global(unit: usize, name: &UnitName, hosts: &[Host], ether: &mut Ether) {
                 let free = near && guests.count() == 0;
                 let hold = ether.value(Key::Hold(number));
                 match (free, hold, phase) {
-                    (true, Some(Value::Hold(Hold::Cordoned)), None) => true,
-                    (true, Some(Value::Hold(Hold::Draining)), phase) => phase.is_none(),
+                    (true, Some(Value::Hold(Hold::Cordoned | Hold::Draining)), None) => true,
                     (true, _, Some((have, phase))) => {
                         have == content && (phase == Phase::Running) == (desired == State::Launched)
                     }
