@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use crate::config::Config;
 use crate::endpoints::Turns;
 use crate::error::{Error, classify, is_stale_token};
-use crate::login::{Login, Pass, is_refused};
+use crate::login::{Login, is_refused};
 
 use attempts::Attempts;
 use verdict::{Verdict, judge};
@@ -46,14 +46,6 @@ struct Connected {
 pub(crate) struct Answered<A> {
     pub(crate) answer: A,
     pub(crate) place: usize,
-}
-
-/// How an attempt failed.
-enum Failed {
-    /// Like this.
-    With(Error),
-    /// Its pass is no longer valid; nothing was done.
-    Stale(Pass, Error),
 }
 
 impl Calls {
@@ -98,7 +90,7 @@ impl Calls {
         loop {
             let mut attempts = Attempts::default();
             for place in self.order() {
-                let error = match self.attempt_renewing(place, effect, end, &message, &send).await {
+                let error = match self.attempt(place, effect, end, &message, &send).await {
                     Ok(answer) => {
                         self.note_worked(place);
                         return Ok(Answered { answer, place });
@@ -138,7 +130,7 @@ impl Calls {
         Sent: Future<Output = Result<Response<A>, Status>>,
     {
         let end = Instant::now() + self.timeout;
-        self.attempt_renewing(place, Effect::OfMember, end, &message, &send).await
+        self.attempt(place, Effect::OfMember, end, &message, &send).await
     }
 
     /// An endpoint that answered before broke off.
@@ -158,8 +150,8 @@ impl Calls {
         self.turns.lock().expect("nothing panics while it holds the turns")
     }
 
-    /// One attempt, and one more with a new pass if the first one's was stale.
-    async fn attempt_renewing<Q, A, Sent>(
+    /// One attempt, and one more with a new pass if the first one's was stale: with that nothing was done.
+    async fn attempt<Q, A, Sent>(
         &self,
         place: usize,
         effect: Effect,
@@ -171,46 +163,30 @@ impl Calls {
         Q: Clone,
         Sent: Future<Output = Result<Response<A>, Status>>,
     {
-        match self.attempt(place, effect, end, message, send).await {
-            Err(Failed::Stale(pass, _)) => self.login.forget(&pass).await,
-            Err(Failed::With(error)) => return Err(error),
-            Ok(answer) => return Ok(answer),
-        }
-        self.attempt(place, effect, end, message, send).await.map_err(|failed| match failed {
-            Failed::With(error) | Failed::Stale(_, error) => error,
-        })
-    }
-
-    async fn attempt<Q, A, Sent>(
-        &self,
-        place: usize,
-        effect: Effect,
-        end: Instant,
-        message: &Q,
-        send: &impl Fn(Channel, Request<Q>) -> Sent,
-    ) -> Result<A, Failed>
-    where
-        Q: Clone,
-        Sent: Future<Output = Result<Response<A>, Status>>,
-    {
         let Connected { url, channel } = &self.endpoints[place];
-        let begin = Instant::now();
-        let end = effect.attempt_end(begin, end, self.endpoints.len());
-        let within = end.saturating_duration_since(begin);
-        let timed_out = |_| Failed::With(Error::Timeout { endpoint: url.clone(), within });
-        let pass = timeout_at(end, self.login.pass(channel)).await;
-        // Nothing was sent yet but a login.
-        let pass = pass.map_err(|_| {
-            Failed::With(Error::Unreachable { tried: format!("{url}: no answer to the login") })
-        })?;
-        let pass = pass.map_err(|status| Failed::With(self.login_failed(url, within, &status)))?;
-        let request = effect.request(message.clone(), &pass, within);
-        let answer = timeout_at(end, send(channel.clone(), request)).await.map_err(timed_out)?;
-        answer.map(Response::into_inner).map_err(|status| {
-            let error = classify(url, within, &status);
-            let renewable = self.login.name().is_some() && is_stale_token(&status);
-            if renewable { Failed::Stale(pass, error) } else { Failed::With(error) }
-        })
+        let mut may_renew = self.login.name().is_some();
+        loop {
+            let begin = Instant::now();
+            let end = effect.attempt_end(begin, end, self.endpoints.len());
+            let within = end.saturating_duration_since(begin);
+            let pass = timeout_at(end, self.login.pass(channel)).await;
+            // Nothing was sent yet but a login.
+            let pass = pass
+                .map_err(|_| Error::Unreachable { tried: format!("{url}: no answer to the login") })?
+                .map_err(|status| self.login_failed(url, within, &status))?;
+            let request = effect.request(message.clone(), &pass, within);
+            let answer = timeout_at(end, send(channel.clone(), request)).await;
+            let answer = answer.map_err(|_| Error::Timeout { endpoint: url.clone(), within })?;
+            let status = match answer {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) => status,
+            };
+            if !may_renew || !is_stale_token(&status) {
+                return Err(classify(url, within, &status));
+            }
+            self.login.forget(&pass).await;
+            may_renew = false;
+        }
     }
 
     fn login_failed(&self, url: &str, within: Duration, status: &Status) -> Error {

@@ -59,7 +59,8 @@ pub enum Change {
 #[derive(Debug)]
 pub struct Follower {
     events: mpsc::Receiver<Event>,
-    task: JoinHandle<()>,
+    /// Without it the runtime has ended.
+    task: Option<JoinHandle<()>>,
 }
 
 impl Client {
@@ -67,22 +68,60 @@ impl Client {
     pub fn follow(&self, prefix: &str) -> Follower {
         let (tell, events) = mpsc::channel(EVENTS_AHEAD);
         let task = tokio::spawn(task::run(self.clone(), prefix.to_owned(), tell));
-        Follower { events, task }
+        Follower { events, task: Some(task) }
     }
 }
 
 impl Follower {
-    /// Waits for the next event. May be dropped and called again (`select!`): no event is lost.
-    ///
-    /// # Panics
-    /// When the runtime of [`Client::follow`] has ended.
+    /// Waits for the next event. May be dropped and called again (`select!`): no event is lost. When the runtime of
+    /// [`Client::follow`] ends no more of them come, which is waited for until whoever waits is ended too.
     pub async fn next(&mut self) -> Event {
-        self.events.recv().await.expect("the task that follows ends only with its runtime")
+        if let Some(event) = self.events.recv().await {
+            return event;
+        }
+        if let Some(task) = self.task.take()
+            && let Err(err) = task.await
+            && let Ok(panic) = err.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+        std::future::pending().await
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::runtime::Runtime;
+    use tokio::time::timeout;
+
+    use crate::{Client, Config};
+
+    /// Tasks of a runtime that ends are ended one after the other: one may still wait for another that is gone.
+    #[test]
+    fn a_follower_whose_runtime_has_ended_is_waited_for_in_silence() {
+        let (first, second) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+        let mut follower = {
+            let _inside = first.enter();
+            // Nobody listens there.
+            let config = Config::new(["http://127.0.0.1:1"], Duration::from_secs(1));
+            Client::new(config).unwrap().follow("/")
+        };
+        first.shutdown_background();
+        second.block_on(async {
+            // What it had to say before that may come first; after that nothing does.
+            let silence = Duration::from_millis(200);
+            while timeout(silence, follower.next()).await.is_ok() {}
+            timeout(silence, follower.next()).await.unwrap_err();
+        });
     }
 }

@@ -28,6 +28,7 @@ mod pass;
 mod rebalance;
 mod settings;
 mod snapshot;
+mod told;
 
 pub use decision::{Action, Decision, Reason};
 pub use eligible::Objection;
@@ -38,3 +39,4 @@ pub use pass::pass;
 pub use rebalance::{Move, rebalance};
 pub use settings::Settings;
 pub use snapshot::{Claim, Entry, Known, Place, Reported, Seen, Snapshot, Unit};
+pub use told::{Told, told};

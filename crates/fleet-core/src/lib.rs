@@ -9,3 +9,4 @@ pub mod moment;
 pub mod name;
 pub mod requirements;
 pub mod unit_file;
+pub mod utc;

@@ -13,6 +13,7 @@ mod local;
 mod memory;
 mod pause;
 mod perform;
+mod records;
 mod reports;
 mod runner;
 mod said;
@@ -28,8 +29,11 @@ use etcd_rpc::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::http::Metrics;
+use crate::journal::Journal;
 use crate::systemd::Manager;
 use memory::MemoryFile;
+use records::Records;
 use runner::Runner;
 use session::{Again, Session};
 
@@ -49,17 +53,26 @@ pub struct Agent<M> {
     manager: Arc<M>,
     memory: Arc<MemoryFile>,
     standing: watch::Sender<Standing>,
+    records: Records,
 }
 
 impl<M: Manager> Agent<M> {
-    /// An agent that goes on from what the process before it remembered.
+    /// An agent that goes on from what the process before it remembered. It counts with `metrics` and says by `journal`
+    /// what keeps it.
     ///
     /// # Errors
     /// When that cannot be read.
-    pub fn new(settings: Settings, client: Client, manager: Arc<M>) -> Result<Self, Error> {
+    pub fn new(
+        settings: Settings,
+        client: Client,
+        manager: Arc<M>,
+        metrics: &Metrics,
+        journal: Journal,
+    ) -> Result<Self, Error> {
         let memory = Arc::new(MemoryFile::open(settings.memory_file.clone(), &settings.boot)?);
         let (standing, _) = watch::channel(Standing::Joining { why: None });
-        Ok(Self { settings: Arc::new(settings), client, manager, memory, standing })
+        let records = Records::new(metrics, journal);
+        Ok(Self { settings: Arc::new(settings), client, manager, memory, standing, records })
     }
 
     /// How the machine stands with the cluster, now and later.
@@ -69,7 +82,7 @@ impl<M: Manager> Agent<M> {
 
     /// Runs until `stop` is done. Nothing is stopped or given up then.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { settings, client, manager, memory, standing } = self;
+        let Self { settings, client, manager, memory, standing, records } = self;
         let again = Arc::new(Again::default());
         let stands = standing.subscribe();
         let session = Session::new(
@@ -78,8 +91,9 @@ impl<M: Manager> Agent<M> {
             Arc::clone(&memory),
             Arc::clone(&again),
             standing,
+            records.clone(),
         );
-        let runner = Runner::new(settings, client, manager, memory, again, stands);
+        let runner = Runner::new(settings, client, manager, memory, again, stands, records);
         // Each in a task of its own, so that neither waits for what the other does; both end with the set.
         let mut both = JoinSet::new();
         both.spawn(session.run());

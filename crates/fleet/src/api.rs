@@ -10,6 +10,7 @@ use std::future::Future;
 
 use fleet_core::model::State;
 pub use fleet_core::unit_file::UnitOption;
+use fleet_core::utc::Utc;
 use serde::{Deserialize, Serialize};
 
 /// A unit.
@@ -140,6 +141,24 @@ pub struct Explanation {
     pub summary: String,
     /// Each machine with what speaks against it; empty for one that is eligible.
     pub machines: BTreeMap<String, Vec<String>>,
+    /// What the engine says of the unit's machine, or of that which has its claim, if that is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+/// A machine that is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Machine.
+    #[serde(rename = "machineID")]
+    pub machine_id: String,
+    /// When the engine saw it.
+    pub since: Utc,
+    /// When its units move if it does not come back; none once it is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Utc>,
+    /// Whether it was lost with so many others that it is not believed until then.
+    pub mass: bool,
 }
 
 /// What `rebalance` would do or has asked for.

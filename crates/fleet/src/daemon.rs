@@ -7,10 +7,8 @@
 mod beginning;
 mod board;
 mod deciding;
-mod journal;
 mod listeners;
 mod machine;
-mod notify;
 mod parts;
 mod serving;
 mod signals;
@@ -18,6 +16,7 @@ mod stop;
 mod store;
 mod supervise;
 mod waiting;
+mod working;
 
 use std::env;
 use std::io;
@@ -32,9 +31,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::config::{self, Config, DEFAULT_PATH, Loaded, Source};
 use crate::guard;
 use crate::http::ListenerError;
-use journal::{Journal, Level};
+use crate::journal::{Journal, Level};
+use crate::notify::{News, Notifier};
 use listeners::Listeners;
-use notify::{News, Notifier};
 use parts::{Parts, Whole};
 use signals::{Signals, Wish};
 
@@ -93,7 +92,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
 /// # Errors
 /// When the lease's time is not known, or over already.
 pub fn guard() -> Result<(), Error> {
-    one_thread()?.block_on(guard::run(&runtime_folder().join(GUARD_FILE)))?;
+    let notifier = notifier()?;
+    one_thread()?.block_on(guard::run(&runtime_folder().join(GUARD_FILE), &notifier))?;
     Journal::new(0)
         .say(Level::Warning, "the lease of this machine was not renewed: exclusive units stop now");
     Ok(())
@@ -125,6 +125,12 @@ fn runtime_folder() -> PathBuf {
     env::var_os("RUNTIME_DIRECTORY")
         .filter(|path| !path.is_empty())
         .map_or_else(|| RUNTIME.into(), PathBuf::from)
+}
+
+/// The way to the service manager, as it said in the environment.
+fn notifier() -> Result<Notifier, Error> {
+    let notifier = Notifier::new(|name| env::var_os(name), process::id());
+    notifier.map_err(|err| Error::System { doing: "finding the service manager", err })
 }
 
 fn one_thread() -> Result<runtime::Runtime, Error> {
@@ -159,8 +165,7 @@ async fn serve(options: &Options) -> Result<(), Error> {
     // Before all else: a signal that comes early is to be heard.
     let signals = Signals::listen();
     let mut signals = signals.map_err(|err| Error::System { doing: "listening for signals", err })?;
-    let notifier = Notifier::new(|name| env::var_os(name), process::id());
-    let notifier = notifier.map_err(|err| Error::System { doing: "finding the service manager", err })?;
+    let notifier = notifier()?;
     let Loaded { config, warnings } = load(options)?;
     let journal = Journal::new(config.verbosity);
     for warning in warnings {

@@ -10,6 +10,7 @@ mod batch;
 mod counters;
 mod election;
 mod repair;
+mod tellings;
 mod term;
 mod write;
 

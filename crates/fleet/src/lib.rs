@@ -10,5 +10,7 @@ pub mod daemon;
 pub mod engine;
 pub mod guard;
 pub mod http;
+pub mod journal;
+pub mod notify;
 pub mod registry;
 pub mod systemd;

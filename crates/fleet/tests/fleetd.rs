@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+#[path = "fleetd/journal.rs"]
+mod journal;
 #[path = "fleetd/lab.rs"]
 mod lab;
 #[path = "fleetd/settings.rs"]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::eligible::{conflict, metadata, wants_of};
-use super::{Seen, Snapshot, Verdict};
+use super::{Place, Seen, Snapshot, Verdict};
 use crate::model::{Machine, MachineId, State};
 use crate::moment::Moment;
 use crate::name::{UnitName, matches};
@@ -76,6 +76,13 @@ impl<'a> Board<'a> {
     /// Returns where a unit is.
     pub(super) fn place(&self, unit: &UnitName) -> Option<&'a MachineId> {
         self.at.get(unit).copied()
+    }
+
+    /// Returns where a unit is and its entry there; none where that cannot be read.
+    pub(super) fn residence(&self, name: &UnitName) -> Option<(&'a MachineId, &'a Place)> {
+        let machine = self.place(name)?;
+        let place = self.snapshot.entries.get(name)?.get(machine)?.known()?;
+        Some((machine, place))
     }
 
     /// Returns where the unit with this name is; a text that is no name is nowhere.

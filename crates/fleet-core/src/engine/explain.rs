@@ -1,14 +1,12 @@
 //! Why a unit is where it is, or nowhere.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::board::Board;
 use super::choose::target;
 use super::eligible::{conflict, metadata};
 use super::pass::against;
-use super::{Claim, Entry, Known, Objection, Seen, Snapshot, Unit, Verdict, Wait};
+use super::{Claim, Known, Objection, Seen, Snapshot, Told, Unit};
 use crate::model::{Hold, MachineId, State};
 use crate::moment::Moment;
 use crate::name::UnitName;
@@ -20,16 +18,21 @@ pub struct Explanation {
     pub summary: String,
     /// Each machine with what speaks against it.
     pub machines: BTreeMap<MachineId, Vec<Objection>>,
+    /// The unit's machine, or that which has its claim, if it is lost and an engine has told of it.
+    pub lost: Option<(MachineId, Told)>,
 }
 
-/// Explains one unit; none if the registry has no unit of this name.
+/// Explains one unit; none if the registry has no unit of this name. What becomes of lost machines is the engine's to
+/// say: it goes by what [`Snapshot::told`] has of them.
 pub fn explain(snapshot: &Snapshot, name: &UnitName, now: Moment) -> Option<Explanation> {
-    let mut board = Board::new(snapshot, now);
+    let board = Board::new(snapshot, now);
     if let Some(unit) = snapshot.units.get(name) {
         let Unit::Known(unit) = unit else { return Some(frozen(name)) };
         let all = snapshot.machines.iter();
         let machines = all.map(|(id, seen)| (id.clone(), against(&board, name, unit, id, seen))).collect();
-        return Some(Explanation { summary: summary(&mut board, name, unit), machines });
+        let lost = keeper(&board, name).filter(|machine| !snapshot.machines.contains_key(machine));
+        let lost = lost.and_then(|machine| Some((machine.clone(), *snapshot.told.get(machine)?)));
+        return Some(Explanation { summary: summary(&board, name, unit), machines, lost });
     }
     let Unit::Known(unit) = snapshot.globals.get(name)? else { return Some(frozen(name)) };
     let all = snapshot.machines.iter();
@@ -40,12 +43,20 @@ pub fn explain(snapshot: &Snapshot, name: &UnitName, now: Moment) -> Option<Expl
         State::Inactive => format!("{name} is a global unit whose target state is inactive"),
         _ => format!("{name} is a global unit: {takers} of {} machines take it", machines.len()),
     };
-    Some(Explanation { summary, machines })
+    Some(Explanation { summary, machines, lost: None })
 }
 
 fn frozen(name: &UnitName) -> Explanation {
     let summary = format!("{name} cannot be read, so it stays where it is: submit it again with --replace");
-    Explanation { summary, machines: BTreeMap::new() }
+    Explanation { summary, machines: BTreeMap::new(), lost: None }
+}
+
+/// The machine that has a unit, or its claim.
+fn keeper<'a>(board: &Board<'a>, name: &UnitName) -> Option<&'a MachineId> {
+    board.place(name).or_else(|| match board.snapshot.claims.get(name)? {
+        Claim::Known { machine, .. } => Some(machine),
+        Claim::Frozen => None,
+    })
 }
 
 fn against_global(board: &Board<'_>, name: &UnitName, unit: &Known, seen: &Seen) -> Vec<Objection> {
@@ -63,7 +74,7 @@ fn against_global(board: &Board<'_>, name: &UnitName, unit: &Known, seen: &Seen)
     found
 }
 
-fn summary(board: &mut Board<'_>, name: &UnitName, unit: &Known) -> String {
+fn summary(board: &Board<'_>, name: &UnitName, unit: &Known) -> String {
     if let Some(machine) = board.place(name) {
         return placed(board, name, unit, machine);
     }
@@ -87,58 +98,58 @@ fn summary(board: &mut Board<'_>, name: &UnitName, unit: &Known) -> String {
 }
 
 fn placed(board: &Board<'_>, name: &UnitName, unit: &Known, machine: &MachineId) -> String {
-    let entry = board.snapshot.entries.get(name).and_then(|entries| entries.get(machine));
-    let Some(Entry::Known(place)) = entry else {
+    let Some((_, place)) = board.residence(name) else {
         return format!(
             "{name} stays on {machine}: its entry there cannot be read, remove its key below schedule/"
         );
     };
-    let mut text = format!("{name} is on {machine}: {}", place.reason);
+    let text = format!("{name} is on {machine}: {}", place.reason);
     let elsewhere = || target(board, name, unit, Some(machine)).is_some();
-    let said = match (board.verdict(machine), board.snapshot.machines.get(machine)) {
-        (Some(Verdict::Waiting { lost, left, why }), _) => {
-            let why = match why {
-                Wait::Grace => "it may come back",
-                Wait::MassLoss => "many machines were lost at once, which is not believed",
-            };
-            let (lost, left) = (seconds(lost), seconds(left));
-            write!(text, "; the machine is lost for {lost} s, {why}; {name} moves in {left} s")
+    let more = match board.snapshot.machines.get(machine) {
+        None => lost(board, name, board.snapshot.told.get(machine), elsewhere),
+        Some(Seen::Known(there)) if there.hold == Hold::Draining && !elsewhere() => {
+            format!("draining, but no other takes {name}")
         }
-        (Some(Verdict::GivenUp { lost }), _) if !elsewhere() => {
-            write!(text, "; the machine is lost for {} s, but no other takes {name}", seconds(lost))
+        Some(Seen::Frozen) => {
+            return format!("{text}; the machine's values cannot be read, so {name} stays there");
         }
-        (Some(Verdict::GivenUp { .. }), _) => {
-            write!(text, "; the machine is lost, {name} moves with the engine's next pass")
-        }
-        (None, Some(Seen::Known(there))) if there.hold == Hold::Draining && !elsewhere() => {
-            write!(text, "; the machine is draining, but no other takes {name}")
-        }
-        (None, Some(Seen::Frozen)) => {
-            write!(text, "; the machine's values cannot be read, so {name} stays there")
-        }
-        _ => Ok(()),
+        Some(Seen::Known(_)) => return text,
     };
-    // Writing to a String does not fail.
-    debug_assert!(said.is_ok());
-    text
+    format!("{text}; the machine is {more}")
 }
 
-fn claimed(board: &Board<'_>, name: &UnitName, machine: &MachineId) -> String {
-    let wait = board.snapshot.settings.claim_wait();
-    let lost = match board.snapshot.machines.contains_key(machine) {
-        true => None,
-        false => board.snapshot.losses.lost_for(machine, board.now),
-    };
-    match lost {
-        None => format!("{name} is exclusive and waits until {machine} has stopped it"),
-        Some(lost) => {
-            let left = seconds(wait.saturating_sub(lost));
-            format!("{name} is exclusive and waits {left} s until the lost {machine} has surely stopped it")
+/// What a lost machine is and what becomes of its unit.
+fn lost(board: &Board<'_>, name: &UnitName, told: Option<&Told>, elsewhere: impl Fn() -> bool) -> String {
+    match told {
+        None => {
+            let grace = board.snapshot.settings.grace.as_secs();
+            format!("lost, but no engine has seen that yet: its units move {grace} s after one has")
+        }
+        Some(Told { since, moves: Some(moves), mass: false }) => {
+            format!("lost since {since}, its units move at {moves}")
+        }
+        Some(Told { since, moves: Some(moves), mass: true }) => format!(
+            "lost since {since} with more than a third of the machines, which is not believed until {moves}"
+        ),
+        Some(Told { since, moves: None, .. }) if !elsewhere() => {
+            format!("lost since {since}, but no other takes {name}")
+        }
+        Some(Told { since, moves: None, .. }) => {
+            format!("lost since {since}, {name} moves with the engine's next pass")
         }
     }
 }
 
-/// Whole seconds, rounded up: a wait that is not over never reads as none.
-fn seconds(span: Duration) -> u64 {
-    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+fn claimed(board: &Board<'_>, name: &UnitName, machine: &MachineId) -> String {
+    let wait = board.snapshot.settings.claim_wait();
+    if board.snapshot.machines.contains_key(machine) {
+        return format!("{name} is exclusive and waits until {machine} has stopped it");
+    }
+    let until = match board.snapshot.told.get(machine) {
+        Some(told) => format!("at least until {}", told.since.plus(wait)),
+        None => format!("for {} s after an engine has seen that", wait.as_secs()),
+    };
+    format!(
+        "{name} is exclusive and its machine {machine} is lost: it waits {until}, to be sure that it has stopped there"
+    )
 }

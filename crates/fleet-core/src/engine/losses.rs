@@ -30,6 +30,8 @@ struct Member {
 #[derive(Debug, Clone, Copy)]
 struct Loss {
     at: Moment,
+    /// The same by the clock that does not stand still.
+    seen: Moment,
     /// From when on its grace counts: the loss, or the end of a loss of many that it was part of.
     counted: Moment,
     why: Wait,
@@ -78,19 +80,25 @@ impl Losses {
 
     /// Returns what is to be thought of a machine; none if it is there.
     pub fn verdict(&self, machine: &MachineId, now: Moment, settings: &Settings) -> Option<Verdict> {
-        let now = self.counted(now);
+        let (seen, now) = (now, self.counted(now));
         // One that nobody has observed yet is as one that was lost just now.
-        let unseen = Loss { at: now, counted: now, why: Wait::Grace };
+        let unseen = Loss { at: now, seen, counted: now, why: Wait::Grace };
         let loss = match self.machines.get(machine) {
             Some(member) => member.loss?,
             None => unseen,
         };
-        let lost = now.since(loss.at);
-        let left = loss.end(settings).since(now);
-        Some(match left {
-            Duration::ZERO => Verdict::GivenUp { lost },
-            _ => Verdict::Waiting { lost, left, why: loss.why },
-        })
+        Some(loss.verdict(now, settings))
+    }
+
+    /// Returns all machines that are lost, with when that was seen and what is to be thought of them.
+    pub(super) fn all(
+        &self,
+        now: Moment,
+        settings: &Settings,
+    ) -> impl Iterator<Item = (&MachineId, Moment, Verdict)> {
+        let now = self.counted(now);
+        let lost = self.machines.iter().filter_map(|(machine, member)| Some((machine, member.loss?)));
+        lost.map(move |(machine, loss)| (machine, loss.seen, loss.verdict(now, settings)))
     }
 
     /// Returns for how long a machine is lost; none if it is there.
@@ -106,7 +114,7 @@ impl Losses {
         present: &BTreeMap<MachineId, Seen>,
         mentioned: &BTreeSet<&MachineId>,
     ) {
-        let now = self.counted(now);
+        let (seen, now) = (now, self.counted(now));
         let since = self.begun.then_some(now);
         self.begun = true;
         for machine in present.keys().chain(mentioned.iter().copied()) {
@@ -118,7 +126,7 @@ impl Losses {
             if present.contains_key(machine) {
                 member.loss = None;
             } else if member.loss.is_none() {
-                member.loss = Some(Loss { at: now, counted: now, why: Wait::Grace });
+                member.loss = Some(Loss { at: now, seen, counted: now, why: Wait::Grace });
             }
         }
         self.weigh(now, settings);
@@ -173,6 +181,15 @@ impl Loss {
         match self.why {
             Wait::Grace => self.counted.after(settings.grace),
             Wait::MassLoss => self.at.after(settings.mass_wait.max(settings.grace)),
+        }
+    }
+
+    /// What is to be thought of the machine at `now`, as the losses count.
+    fn verdict(&self, now: Moment, settings: &Settings) -> Verdict {
+        let lost = now.since(self.at);
+        match self.end(settings).since(now) {
+            Duration::ZERO => Verdict::GivenUp { lost },
+            left => Verdict::Waiting { lost, left, why: self.why },
         }
     }
 }

@@ -143,9 +143,7 @@ impl<'a> Pass<'a> {
                 if self.decided.contains(name) {
                     continue;
                 }
-                let Some(machine) = self.board.place(name) else { continue };
-                let entry = snapshot.entries.get(name).and_then(|entries| entries.get(machine));
-                let Some(Entry::Known(place)) = entry else { continue };
+                let Some((machine, place)) = self.board.residence(name) else { continue };
                 if let Some(leave) = self.leave(name, unit, machine) {
                     self.carry_out(name, unit, machine, place, leave);
                 }
@@ -283,9 +281,7 @@ impl<'a> Pass<'a> {
             if self.decided.contains(name) {
                 continue;
             }
-            let Some(machine) = self.board.place(name) else { continue };
-            let entry = snapshot.entries.get(name).and_then(|entries| entries.get(machine));
-            let Some(Entry::Known(place)) = entry else { continue };
+            let Some((machine, place)) = self.board.residence(name) else { continue };
             let stale = place.hash != unit.hash || place.desired != unit.desired;
             let finished = !stale && (place.finished || has_finished(snapshot, name, unit, machine, place));
             let reason = match (stale, finished == place.finished) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Losses, Settings};
+use super::{Losses, Settings, Told};
 use crate::model::{Machine, MachineId, Report, State};
 use crate::moment::Moment;
 use crate::name::UnitName;
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub rebalance: bool,
     /// Which machines are lost, since when; `observe` keeps it up.
     pub losses: Losses,
+    /// `lost/`: what an engine tells of lost machines. Explanations go by it, and no decision.
+    pub told: BTreeMap<MachineId, Told>,
 }
 
 /// A unit that is wanted.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleet_core::engine::{
-    Action, Claim, Decision, Entry, Known, Place, Reported, Seen, Snapshot, Unit, explain, pass,
+    Action, Claim, Decision, Entry, Known, Place, Reported, Seen, Snapshot, Told, Unit, explain, pass, told,
 };
 use fleet_core::model::{Hold, Machine, MachineId, Report, State};
 use fleet_core::moment::Moment;
@@ -200,11 +200,32 @@ impl Lab {
         (1..=count).map(on).collect()
     }
 
-    /// What `explain` says in one line, and of machine `n`.
-    pub fn explain(&self, unit: &str, n: usize) -> (String, Vec<String>) {
-        let said = explain(&self.snapshot, &name(unit), self.now).unwrap();
-        let of = said.machines.get(&id(n));
-        let of = of.map(|found| found.iter().map(ToString::to_string).collect()).unwrap_or_default();
-        (said.summary.replace(&"0".repeat(31), ""), of)
+    /// What the engine tells of lost machines; the clock on the wall shows what its own does.
+    pub fn told(&self) -> BTreeMap<MachineId, Told> {
+        told(&self.snapshot, self.now, Duration::from_millis(self.now.0))
     }
+
+    /// What the engine tells of machine `n`: from when to when, by the clock of the day, and whether with many.
+    pub fn told_of(&self, n: usize) -> Option<(String, Option<String>, bool)> {
+        let Told { since, moves, mass } = *self.told().get(&id(n))?;
+        let clock = |time: fleet_core::utc::Utc| time.to_string()["1970-01-01T".len()..].to_owned();
+        Some((clock(since), moves.map(clock), mass))
+    }
+
+    /// What `explain` says in one line, and of machine `n`, to whom the engine has told all.
+    pub fn explain(&self, unit: &str, n: usize) -> (String, Vec<String>) {
+        explained(&Snapshot { told: self.told(), ..self.snapshot.clone() }, self.now, unit, n)
+    }
+
+    /// The same where no engine has told anything.
+    pub fn explain_untold(&self, unit: &str) -> String {
+        explained(&Snapshot { told: BTreeMap::new(), ..self.snapshot.clone() }, self.now, unit, 0).0
+    }
+}
+
+fn explained(snapshot: &Snapshot, now: Moment, unit: &str, n: usize) -> (String, Vec<String>) {
+    let said = explain(snapshot, &name(unit), now).unwrap();
+    let of = said.machines.get(&id(n));
+    let of = of.map(|found| found.iter().map(ToString::to_string).collect()).unwrap_or_default();
+    (said.summary.replace(&"0".repeat(31), ""), of)
 }

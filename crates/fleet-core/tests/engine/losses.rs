@@ -27,7 +27,8 @@ fn units_of_a_lost_machine_move_when_its_grace_is_over() {
     lab.wait(29);
     assert_eq!(lab.settle(), [""; 0]);
     let (said, _) = lab.explain("u1.service", 2);
-    let wanted = "u1.service is on 1: by hand; the machine is lost for 29 s, it may come back; u1.service moves in 1 s";
+    let wanted = "u1.service is on 1: by hand; the machine is lost since 1970-01-01T00:18:20Z, its units move at \
+                  1970-01-01T00:18:50Z";
     assert_eq!(said, wanted);
     lab.wait(1);
     assert_eq!(lab.settle(), [format!("machine {} is lost for 30 s", id(1))]);
@@ -62,10 +63,9 @@ fn a_loss_of_more_than_a_third_is_not_believed_for_five_minutes() {
     lab.wait(299);
     assert_eq!(lab.settle(), [""; 0]);
     let (said, _) = lab.explain("u1.service", 3);
-    assert!(
-        said.contains("many machines were lost at once, which is not believed; u1.service moves in 1 s"),
-        "{said}"
-    );
+    let wanted = "u1.service is on 1: by hand; the machine is lost since 1970-01-01T00:18:20Z with more than a third \
+                  of the machines, which is not believed until 1970-01-01T00:23:20Z";
+    assert_eq!(said, wanted);
     lab.wait(1);
     lab.settle();
     assert_eq!((lab.at("u1.service"), lab.at("u2.service")), (Some(3), Some(4)));
@@ -134,6 +134,72 @@ fn time_without_the_store_does_not_count() {
     assert_eq!(lab.settle().len(), 1);
 }
 
+/// What the engine tells: when a loss began by the clock of the day, when it ends, and whether it is one of many.
+fn told(since: &str, moves: &str, mass: bool) -> Option<(String, Option<String>, bool)> {
+    Some((since.to_owned(), Some(moves.to_owned()), mass))
+}
+
+#[test]
+fn a_loss_is_told_until_the_machine_is_back_or_forgotten() {
+    let mut lab = one_each(4);
+    assert_eq!(lab.told_of(1), None);
+    lab.lose(&[1]);
+    assert_eq!(lab.told_of(1), told("00:18:20Z", "00:18:50Z", false));
+    lab.wait(29);
+    assert_eq!(lab.told_of(1), told("00:18:20Z", "00:18:50Z", false));
+    lab.wait(1);
+    assert_eq!(lab.told_of(1), Some(("00:18:20Z".to_owned(), None, false)));
+    lab.settle();
+    lab.wait(29);
+    assert!(lab.told_of(1).is_some(), "it is one of those that a loss is measured by");
+    lab.wait(1);
+    assert_eq!(lab.told().len(), 0);
+    lab.lose(&[2]);
+    lab.join(2, &[]);
+    lab.wait(0);
+    assert_eq!(lab.told().len(), 0);
+}
+
+#[test]
+fn a_loss_of_many_is_told_as_such_until_most_are_back() {
+    let mut lab = one_each(5);
+    lab.lose(&[1]);
+    lab.wait(10);
+    assert_eq!(lab.told_of(1), told("00:18:20Z", "00:18:50Z", false));
+    lab.lose(&[2]);
+    assert_eq!(lab.told_of(1), told("00:18:20Z", "00:23:20Z", true));
+    assert_eq!(lab.told_of(2), told("00:18:30Z", "00:23:30Z", true));
+    lab.wait(90);
+    lab.join(2, &[]);
+    lab.wait(0);
+    assert_eq!((lab.told_of(1), lab.told_of(2)), (told("00:18:20Z", "00:20:30Z", false), None));
+}
+
+#[test]
+fn a_store_that_is_away_puts_off_the_moves_and_not_the_loss() {
+    let mut lab = one_each(4);
+    lab.lose(&[1]);
+    lab.wait(10);
+    lab.snapshot.losses.away(lab.now);
+    lab.wait(100);
+    lab.snapshot.losses.back(lab.now);
+    lab.wait(0);
+    assert_eq!(lab.told_of(1), told("00:18:20Z", "00:20:30Z", false));
+}
+
+#[test]
+fn what_no_engine_has_told_is_not_guessed() {
+    let mut lab = one_each(4);
+    lab.start("only.service", "Exclusive=true");
+    lab.claim("only.service", 1);
+    lab.lose(&[1]);
+    let said = lab.explain_untold("u1.service");
+    let wanted = "; the machine is lost, but no engine has seen that yet: its units move 30 s after one has";
+    assert!(said.ends_with(wanted), "{said}");
+    let said = lab.explain_untold("only.service");
+    assert!(said.contains("is lost: it waits for 40 s after an engine has seen that"), "{said}");
+}
+
 #[test]
 fn it_is_known_when_time_alone_decides_something() {
     let mut lab = one_each(4);
@@ -154,7 +220,8 @@ fn a_unit_that_no_other_machine_takes_waits_for_its_own() {
     lab.wait(100);
     assert_eq!(lab.settle(), [""; 0]);
     let (said, _) = lab.explain("a.service", 2);
-    assert!(said.ends_with("the machine is lost for 100 s, but no other takes a.service"), "{said}");
+    let wanted = "the machine is lost since 1970-01-01T00:16:40Z, but no other takes a.service";
+    assert!(said.ends_with(wanted), "{said}");
 }
 
 #[test]

@@ -45,7 +45,9 @@ fn the_claim_of_a_lost_machine_is_void_a_margin_after_its_lease_would_be() {
     lab.wait(9);
     assert_eq!(lab.settle(), [""; 0]);
     let (said, _) = lab.explain("only.service", 2);
-    assert_eq!(said, "only.service is exclusive and waits 1 s until the lost 1 has surely stopped it");
+    let wanted = "only.service is exclusive and its machine 1 is lost: it waits at least until \
+                  1970-01-01T00:17:20Z, to be sure that it has stopped there";
+    assert_eq!(said, wanted);
     lab.wait(1);
     assert_eq!(lab.settle().len(), 2);
     assert_eq!(lab.at("only.service"), Some(2));

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::agent::{Agent, Settings};
+use fleet::http::Metrics;
+use fleet::journal::Journal;
+use fleet::registry::Keys;
 use fleet::systemd::{Fake, Places};
 use fleet_core::model::MachineId;
 use tokio::task::JoinSet;
@@ -24,7 +27,7 @@ pub fn start(url: &str, dir: &Path, machines: usize) -> JoinSet<()> {
             machine: MachineId(format!("{machine:032x}")),
             boot: "boot".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            prefix: PREFIX.to_owned(),
+            keys: Keys::new(PREFIX),
             ttl: Duration::from_secs(30),
             grace: Duration::from_secs(30),
             public_ip: Some("192.0.2.1".to_owned()),
@@ -33,7 +36,7 @@ pub fn start(url: &str, dir: &Path, machines: usize) -> JoinSet<()> {
             memory_file: dir.join("agent.json"),
             guard_file: dir.join("guard"),
         };
-        let agent = Agent::new(settings, client(url), manager).unwrap();
+        let agent = Agent::new(settings, client(url), manager, &Metrics::new(), Journal::new(0)).unwrap();
         agents.spawn(agent.run(std::future::pending()));
     }
     agents

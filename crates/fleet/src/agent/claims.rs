@@ -5,7 +5,7 @@ use fleet_core::name::UnitName;
 
 use super::settings::Settings;
 use super::standing::Membership;
-use crate::registry::{ClaimValue, Key, Keys, from_json, to_json};
+use crate::registry::{ClaimValue, Key, from_json, to_json};
 
 /// What a request for a claim came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) async fn claim(
     unit: &UnitName,
     modification: i64,
 ) -> Result<Claimed, Error> {
-    let keys = Keys::new(&settings.prefix);
+    let keys = &settings.keys;
     let (claim, entry) = (keys.claim(unit), keys.entry(&settings.machine, unit));
     let machine = keys.machine(&settings.machine);
     let value = to_json(&ClaimValue { machine: settings.machine.clone(), entry: modification });
@@ -79,7 +79,7 @@ pub(super) async fn release(
     membership: &Membership,
     unit: &UnitName,
 ) -> Result<Released, Error> {
-    let keys = Keys::new(&settings.prefix);
+    let keys = &settings.keys;
     let (key, machine) = (keys.claim(unit), keys.machine(&settings.machine));
     let Some(there) = client.get(&key).await?.kv else { return Ok(Released::Gone) };
     if !is_ours(settings, &there) {
@@ -94,7 +94,7 @@ pub(super) async fn release(
 
 /// Reads which units this machine has the claims of.
 pub(super) async fn read(client: &Client, settings: &Settings) -> Result<Vec<UnitName>, Error> {
-    let keys = Keys::new(&settings.prefix);
+    let keys = &settings.keys;
     let listing = client.list(&keys.claims()).await?;
     let ours = listing.kvs.iter().filter(|kv| is_ours(settings, kv));
     let unit = |kv: &KeyValue| match keys.parse(&kv.key) {

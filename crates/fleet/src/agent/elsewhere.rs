@@ -7,7 +7,7 @@ use fleet_core::agent::Elsewhere;
 use fleet_core::name::UnitName;
 
 use super::settings::Settings;
-use crate::registry::{Keys, PlaceValue, StateValue, from_json};
+use crate::registry::{PlaceValue, StateValue, from_json};
 
 /// Looks up where `units` are: their places, and the reports of those machines.
 pub(super) async fn look(
@@ -15,7 +15,7 @@ pub(super) async fn look(
     settings: &Settings,
     units: &[UnitName],
 ) -> Result<BTreeMap<UnitName, Elsewhere>, Error> {
-    let keys = Keys::new(&settings.prefix);
+    let keys = &settings.keys;
     let mut found = BTreeMap::new();
     let mut placed = Vec::new();
     let places = get(client, units.iter().map(|unit| keys.place(unit)).collect()).await?;

@@ -9,6 +9,7 @@ use fleet_core::name::UnitName;
 
 use super::claims::{self, Claimed, Released};
 use super::memory::{self, MemoryFile};
+use super::records::Records;
 use super::said::Said;
 use super::settings::Settings;
 use super::standing::Membership;
@@ -90,6 +91,7 @@ pub(super) struct Performer<M> {
     memory: Arc<MemoryFile>,
     /// Whether files have changed that the service manager has not read. It reads all at the beginning.
     is_stale: bool,
+    records: Records,
     said: Said,
 }
 
@@ -99,8 +101,10 @@ impl<M: Manager> Performer<M> {
         client: Client,
         units: Units<M>,
         memory: Arc<MemoryFile>,
+        records: Records,
     ) -> Self {
-        Self { units, settings, client, memory, is_stale: false, said: Said::default() }
+        let said = Said::new(records.journal);
+        Self { units, settings, client, memory, is_stale: false, records, said }
     }
 
     /// Does tasks in their order. One that fails or is under way leaves out the later ones of its unit, not others'.
@@ -127,12 +131,16 @@ impl<M: Manager> Performer<M> {
             }
             self.note(|plan| plan.begin(task))?;
             match self.one(task, files, membership).await {
-                Ok(Progress::Done) => self.note(|plan| plan.done(task))?,
+                Ok(Progress::Done) => {
+                    self.records.done(task);
+                    self.note(|plan| plan.done(task))?;
+                }
                 Ok(Progress::UnderWay) => {
                     out.insert(unit);
                     left = left.max(Left::UnderWay);
                 }
                 Err(err) => {
+                    self.records.failed(task);
                     out.insert(unit);
                     wrong.insert(unit.to_string(), err.to_string());
                     if err.leaves_doubt() {

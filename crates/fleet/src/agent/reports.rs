@@ -6,9 +6,10 @@ use etcd_rpc::{Client, Compare, Op, Txn};
 use fleet_core::engine::Reported;
 use fleet_core::name::UnitName;
 
+use super::records::Records;
 use super::settings::Settings;
 use super::standing::Membership;
-use crate::registry::{Keys, StateValue, to_json};
+use crate::registry::{StateValue, to_json};
 
 /// How many reports one transaction changes.
 const IN_ONE: usize = 100;
@@ -52,8 +53,9 @@ impl Reports {
         settings: &Settings,
         membership: &Membership,
         wanted: &BTreeMap<UnitName, Reported>,
+        records: &Records,
     ) -> Result<(), Error> {
-        let keys = Keys::new(&settings.prefix);
+        let keys = &settings.keys;
         let lease = membership.lease;
         let mut there = match self.there.take() {
             Some((known, there)) if known == lease.0 => there,
@@ -83,6 +85,7 @@ impl Reports {
                 return Err(Error::Changed);
             }
             for (key, value) in some {
+                records.reported(value.as_deref());
                 match value {
                     Some(value) => there.insert(key.clone(), value.clone()),
                     None => there.remove(key),

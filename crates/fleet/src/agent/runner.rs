@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::memory::{self, MemoryFile};
 use super::pause::Pause;
 use super::perform::{Left, Performer};
+use super::records::Records;
 use super::reports::{self, Reports};
 use super::said::Said;
 use super::session::Again;
@@ -62,6 +63,7 @@ pub(super) struct Runner<M> {
     standing: watch::Receiver<Standing>,
     sight: Sight,
     reports: Reports,
+    records: Records,
     /// The entries as they were seen last.
     entries: BTreeMap<UnitName, Wish>,
     /// The modification of the machine's key under which this process has read the machine's claims.
@@ -81,11 +83,18 @@ impl<M: Manager> Runner<M> {
         memory: Arc<MemoryFile>,
         again: Arc<Again>,
         standing: watch::Receiver<Standing>,
+        records: Records,
     ) -> Self {
         let units = Units::new(manager, settings.places.clone());
-        let performer = Performer::new(Arc::clone(&settings), client.clone(), units, Arc::clone(&memory));
+        let performer = Performer::new(
+            Arc::clone(&settings),
+            client.clone(),
+            units,
+            Arc::clone(&memory),
+            records.clone(),
+        );
         let sight = Sight::new(&client, &settings);
-        let (reports, said) = (Reports::default(), Said::default());
+        let (reports, said) = (Reports::default(), Said::new(records.journal));
         let pause = Pause::new(Duration::from_secs(1), Duration::from_secs(60));
         let (sure, doubted) = (None, None);
         Self {
@@ -97,6 +106,7 @@ impl<M: Manager> Runner<M> {
             standing,
             sight,
             reports,
+            records,
             entries: BTreeMap::new(),
             sure,
             doubted,
@@ -135,7 +145,9 @@ impl<M: Manager> Runner<M> {
                 away = self.sight.next() => {
                     match away {
                         Some(err) => drop(self.said.warn("store", err.to_string())),
-                        None => drop(self.said.over("store")),
+                        // Each part is heard by itself; the store is back when all are.
+                        None if self.sight.is_heard() && self.said.over("store") => self.records.reconnected(),
+                        None => {}
                     }
                     TOGETHER
                 }
@@ -158,7 +170,7 @@ impl<M: Manager> Runner<M> {
         let settings = Arc::clone(&self.settings);
         let binding = move |unit: &str, file: &UnitFile| binding_of(&settings, unit, file);
         for wrong in self.performer.units.adopt(binding).await? {
-            eprintln!("warning: {wrong}");
+            self.said.each_time(&wrong);
         }
         Ok(Duration::ZERO)
     }
@@ -265,7 +277,8 @@ impl<M: Manager> Runner<M> {
 
     async fn report(&mut self, membership: &Membership, wishes: &Wishes, here: &Here) -> Result<(), Error> {
         let reports = wanted_reports(&wishes.wanted, here, &self.memory.plan());
-        let brought = self.reports.bring(&self.client, &self.settings, membership, &reports).await;
+        let brought =
+            self.reports.bring(&self.client, &self.settings, membership, &reports, &self.records).await;
         if let Err(err) = brought {
             if err.leaves_doubt() {
                 self.doubt(Some(membership));

@@ -1,20 +1,34 @@
-//! Warnings that are said once while they last, so that a journal shows when something began and not each try.
+//! Warnings of the agent that are said once while they last, so that a journal shows when something began and not each try.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use crate::journal::{Journal, Level};
 
 /// What was said, by what it is about.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Said {
+    journal: Journal,
     lasting: BTreeMap<String, String>,
 }
 
 impl Said {
+    /// Nothing was said yet.
+    pub(super) fn new(journal: Journal) -> Self {
+        Self { journal, lasting: BTreeMap::new() }
+    }
+
+    /// Says `text` whatever was said before.
+    pub(super) fn each_time(&self, text: impl Display) {
+        self.journal.say(Level::Warning, &format!("agent: {text}"));
+    }
+
     /// Says `text` about `subject`, unless that was the last that was said about it. Returns whether it was news.
     pub(super) fn warn(&mut self, subject: &str, text: String) -> bool {
         if self.lasting.get(subject) == Some(&text) {
             return false;
         }
-        eprintln!("warning: {text}");
+        self.each_time(&text);
         self.lasting.insert(subject.to_owned(), text);
         true
     }
@@ -36,7 +50,7 @@ impl Said {
     pub(super) fn over(&mut self, subject: &str) -> bool {
         let was = self.lasting.remove(subject);
         if let Some(text) = &was {
-            eprintln!("over: {text}");
+            self.journal.say(Level::Notice, &format!("agent: over: {text}"));
         }
         was.is_some()
     }
@@ -48,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_warning_is_said_once_while_it_lasts() {
-        let mut said = Said::default();
+        let mut said = Said::new(Journal::new(0));
         assert!(said.warn("store", "away".to_owned()));
         assert!(!said.warn("store", "away".to_owned()));
         assert!(said.warn("store", "full".to_owned()));
@@ -60,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_is_no_longer_wrong_with_one_of_several_is_over() {
-        let mut said = Said::default();
+        let mut said = Said::new(Journal::new(0));
         let wrong = |names: &[&str]| {
             names.iter().map(|name| ((*name).to_owned(), "does not start".to_owned())).collect()
         };

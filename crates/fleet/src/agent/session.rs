@@ -12,11 +12,12 @@ use tokio::sync::{Notify, watch};
 use super::facts::Facts;
 use super::memory::{self, MemoryFile};
 use super::pause::Pause;
+use super::records::Records;
 use super::said::Said;
 use super::settings::Settings;
 use super::standing::{Membership, Other, Standing, Verdict};
 use crate::guard::{boot_time, write_until};
-use crate::registry::{Keys, MachineValue, from_json, to_json};
+use crate::registry::{MachineValue, from_json, to_json};
 use crate::systemd::FileError;
 
 /// How soon it is looked again whether a lease that is not ours has ended.
@@ -58,13 +59,13 @@ impl Again {
 /// Keeps the lease and the key.
 pub(super) struct Session {
     settings: Arc<Settings>,
-    keys: Keys,
     client: Client,
     memory: Arc<MemoryFile>,
     again: Arc<Again>,
     standing: watch::Sender<Standing>,
     facts: Facts,
     other: Option<Other>,
+    records: Records,
     said: Said,
 }
 
@@ -91,10 +92,10 @@ impl Session {
         memory: Arc<MemoryFile>,
         again: Arc<Again>,
         standing: watch::Sender<Standing>,
+        records: Records,
     ) -> Self {
-        let keys = Keys::new(&settings.prefix);
-        let facts = Facts::of(&settings);
-        Self { settings, keys, client, memory, again, standing, facts, other: None, said: Said::default() }
+        let (facts, said) = (Facts::of(&settings), Said::new(records.journal));
+        Self { settings, client, memory, again, standing, facts, other: None, records, said }
     }
 
     /// Runs until it is dropped, which leaves lease and key as they are: the next process takes them over.
@@ -148,11 +149,15 @@ impl Session {
     async fn renewed(&mut self) -> Result<Option<(LeaseId, Moment, Duration)>, Error> {
         let sent = boot_time();
         let Some(lease) = self.memory.lease() else {
-            let lease = self.client.grant(self.settings.ttl).await?;
+            let granted = self.client.grant(self.settings.ttl).await;
+            self.records.granted(&granted);
+            let lease = granted?;
             self.memory.keep_lease(lease.id)?;
             return Ok(Some((lease.id, sent, lease.ttl)));
         };
-        match self.client.keep_alive(lease).await {
+        let renewed = self.client.keep_alive(lease).await;
+        self.records.renewed(&renewed);
+        match renewed {
             Ok(ttl) => Ok(Some((lease, sent, ttl))),
             Err(etcd_rpc::Error::LeaseGone) => {
                 self.memory.forget_lease()?;
@@ -165,7 +170,7 @@ impl Session {
 
     /// Makes the key ours unless it is on a lease that may be another machine's.
     async fn own_key(&mut self, lease: LeaseId, write: Write) -> Result<Owner, Error> {
-        let key = self.keys.machine(&self.settings.machine);
+        let key = self.settings.keys.machine(&self.settings.machine);
         let value = to_json(self.facts.look());
         let put = || Op::put_with_lease(&key, value.clone(), lease);
         let txn = Txn::new().when(Compare::absent(&key)).then(put()).or_else(Op::get(&key));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fleet_core::model::MachineId;
 
+use crate::registry::Keys;
 use crate::systemd::Places;
 
 /// What an agent is told.
@@ -17,8 +18,8 @@ pub struct Settings {
     pub boot: String,
     /// Version of the program.
     pub version: String,
-    /// Prefix of all keys (setting `etcd_key_prefix`), such as `/fleet/v1/`.
-    pub prefix: String,
+    /// Keys of the registry (setting `etcd_key_prefix`).
+    pub keys: Keys,
     /// How long the machine's lease lives without being renewed (setting `agent_ttl`).
     pub ttl: Duration,
     /// How long a unit whose entry went elsewhere stays while its new copy is not active.

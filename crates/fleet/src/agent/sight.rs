@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use etcd_rpc::{Change, Client, Error, Event, Follower, KeyValue, Range};
 
 use super::settings::Settings;
-use crate::registry::Keys;
 
 /// How many keys are read with one request.
 const PAGE: u32 = 500;
@@ -41,7 +40,7 @@ struct Prefixes {
 
 impl Prefixes {
     fn of(settings: &Settings) -> Self {
-        let (keys, machine) = (Keys::new(&settings.prefix), &settings.machine);
+        let (keys, machine) = (&settings.keys, &settings.machine);
         Self {
             schedule: keys.schedule_of(machine),
             global: keys.globals(),
@@ -103,11 +102,16 @@ impl Sight {
         }
     }
 
+    /// Whether all parts were read and are heard.
+    pub(super) fn is_heard(&self) -> bool {
+        let Self { schedule, global, meta, hold, marker } = self;
+        [schedule, global, meta, hold, marker].iter().all(|part| part.known == Known::Now)
+    }
+
     /// Returns all parts, once all were read and while all are heard.
     pub(super) fn parts(&self) -> Option<Parts> {
         let Self { schedule, global, meta, hold, marker } = self;
-        let all_known = [schedule, global, meta, hold, marker].iter().all(|part| part.known == Known::Now);
-        all_known.then(|| Parts {
+        self.is_heard().then(|| Parts {
             schedule: schedule.kvs.clone(),
             global: global.kvs.clone(),
             meta: meta.kvs.clone(),

@@ -37,12 +37,12 @@ pub(super) struct File {
 impl Wishes {
     /// Understands parts that were all read.
     pub(super) fn of(parts: &Parts, settings: &Settings) -> Self {
-        let keys = Keys::new(&settings.prefix);
+        let keys = &settings.keys;
         let mut wishes = Self::past(BTreeMap::new());
-        wishes.wanted.reading = wishes.reading(parts, &keys);
-        wishes.wanted.machine = wishes.machine(parts, settings, &keys);
-        wishes.wanted.entries = wishes.units(settings, &keys, parts.schedule.values());
-        wishes.wanted.globals = wishes.units(settings, &keys, parts.global.values());
+        wishes.wanted.reading = wishes.reading(parts, keys);
+        wishes.wanted.machine = wishes.machine(parts, settings);
+        wishes.wanted.entries = wishes.units(settings, parts.schedule.values());
+        wishes.wanted.globals = wishes.units(settings, parts.global.values());
         wishes
     }
 
@@ -56,12 +56,11 @@ impl Wishes {
     fn units<'a>(
         &mut self,
         settings: &Settings,
-        keys: &Keys,
         kvs: impl Iterator<Item = &'a KeyValue>,
     ) -> BTreeMap<UnitName, Wish> {
         let mut wishes = BTreeMap::new();
         for kv in kvs {
-            let (understood, unit) = match keys.parse(&kv.key) {
+            let (understood, unit) = match settings.keys.parse(&kv.key) {
                 Some(Key::Entry(_, unit)) => (understand_entry(&unit, kv), unit),
                 Some(Key::Global(unit)) => (understand_global(&unit, kv), unit),
                 _ => {
@@ -99,7 +98,8 @@ impl Wishes {
     }
 
     /// This machine with its metadata and hold; none if one of them is not understood.
-    fn machine(&mut self, parts: &Parts, settings: &Settings, keys: &Keys) -> Option<Machine> {
+    fn machine(&mut self, parts: &Parts, settings: &Settings) -> Option<Machine> {
+        let keys = &settings.keys;
         let mut metadata = settings.metadata.clone();
         let (prefix, mut is_whole) = (keys.meta_of(&settings.machine), true);
         for kv in parts.meta.values() {

@@ -29,8 +29,7 @@ pub async fn units<A: Api>(cx: &Context<A>, units: &[String]) -> Result<(), Fail
             continue;
         };
         if cx.out.format == Format::Json {
-            documents
-                .push(serde_json::json!({ "unit": name, "summary": why.summary, "machines": why.machines }));
+            documents.push(document(name, &why));
             continue;
         }
         let gap = if idx > 0 { "\n" } else { "" };
@@ -40,6 +39,11 @@ pub async fn units<A: Api>(cx: &Context<A>, units: &[String]) -> Result<(), Fail
         cx.out.json(&documents)?;
     }
     if missing { Err(Failure::Said(FAILED)) } else { Ok(()) }
+}
+
+fn document(name: &str, why: &Explanation) -> serde_json::Value {
+    let Explanation { summary, machines, lost } = why;
+    serde_json::json!({ "unit": name, "summary": summary, "machines": machines, "lost": lost })
 }
 
 /// Returns the table of machines, empty where none is spoken about.
@@ -84,10 +88,13 @@ fn lines(moves: &[Move], names: &MachineNames, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use expect_test::expect;
+    use fleet_core::utc::Utc;
 
     use super::*;
+    use crate::api::Lost;
 
     #[test]
     fn what_speaks_against_each_machine_is_one_row() {
@@ -95,7 +102,7 @@ mod tests {
             ("e1cd2bcd00".to_owned(), Vec::new()),
             ("f0000000aa".to_owned(), vec!["is draining".to_owned(), "has no region=us".to_owned()]),
         ]);
-        let why = Explanation { summary: "on e1cd2bcd".to_owned(), machines };
+        let why = Explanation { summary: "on e1cd2bcd".to_owned(), machines, lost: None };
         expect![[r#"
             MACHINE		VERDICT
             e1cd2bcd...	eligible
@@ -104,6 +111,18 @@ mod tests {
         .assert_eq(&table(&why, &MachineNames::default()));
         let none = Explanation { machines: BTreeMap::new(), ..why };
         assert_eq!(table(&none, &MachineNames::default()), "");
+    }
+
+    #[test]
+    fn a_lost_machine_is_in_the_document() {
+        let since = Utc::at(Duration::from_secs(100));
+        let (machine_id, moves) = ("e1cd2bcd00".to_owned(), Some(since.plus(Duration::from_secs(30))));
+        let lost = Some(Lost { machine_id, since, moves, mass: true });
+        let why = Explanation { summary: "s".to_owned(), machines: BTreeMap::new(), lost };
+        expect![[r#"{"lost":{"machineID":"e1cd2bcd00","mass":true,"moves":"1970-01-01T00:02:10Z","since":"1970-01-01T00:01:40Z"},"machines":{},"summary":"s","unit":"a.service"}"#]]
+        .assert_eq(&document("a.service", &why).to_string());
+        let why = Explanation { lost: None, ..why };
+        assert_eq!(document("a.service", &why)["lost"], serde_json::Value::Null);
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::board::Board;
-use super::journal::{Journal, Level};
 use super::stop::Stop;
 use crate::engine::{Counters, Counts, Engine};
 use crate::http::Metrics;
 use crate::http::metrics::{Counter, Gauge, Name};
+use crate::journal::{Journal, Level};
 
 /// How often the numbers are brought up to date.
 const EVERY: Duration = Duration::from_secs(2);

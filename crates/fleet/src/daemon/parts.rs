@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use etcd_rpc::Client;
 use fleet_core::model::MachineId;
@@ -10,17 +9,18 @@ use tokio::task::JoinSet;
 
 use super::board::Board;
 use super::deciding::Deciding;
-use super::journal::Journal;
 use super::serving::Serving;
-use super::stop::{self, Stop, Stopper};
+use super::stop::{self, Stopper};
 use super::supervise::Supervisor;
+use super::working::Working;
 use super::{GUARD_FILE, store};
-use crate::agent::{self, Agent, Standing};
+use crate::agent;
 use crate::config::{Config, Role};
 use crate::engine::{self, Engine};
 use crate::http::{Listener, Metrics};
+use crate::journal::Journal;
 use crate::registry::{self, Keys, Service};
-use crate::systemd::{Bus, Dbus, Places};
+use crate::systemd::Places;
 
 /// What the agent remembers over restarts, in the folder that outlives them.
 const MEMORY_FILE: &str = "agent.json";
@@ -107,12 +107,14 @@ impl Whole {
                 endless(Deciding { engine, metrics, board, journal }.run(stop))
             }));
         }
-        let settings = agent_settings(config, lasting);
-        let (client, board) = (self.client, lasting.board.clone());
-        tasks.spawn(
-            supervisor
-                .keep("agent", move |stop| agent(settings.clone(), client.clone(), board.clone(), stop)),
-        );
+        let working = Working {
+            settings: agent_settings(config, lasting),
+            client: self.client,
+            metrics: lasting.metrics.clone(),
+            board: lasting.board.clone(),
+            journal: lasting.journal,
+        };
+        tasks.spawn(supervisor.keep("agent", move |stop| working.clone().run(stop)));
         Parts { stopper, tasks }
     }
 }
@@ -141,40 +143,12 @@ fn spans(config: &Config) -> fleet_core::engine::Settings {
     }
 }
 
-/// Runs the agent, and notes what keeps it.
-async fn agent(
-    settings: agent::Settings,
-    client: Client,
-    board: Board,
-    stop: Stop,
-) -> Result<(), agent::Error> {
-    let agent = Agent::new(settings, client, Arc::new(Dbus::new(Bus::System)))?;
-    let mut standing = agent.standing();
-    let show = async {
-        loop {
-            let trouble = match &*standing.borrow_and_update() {
-                Standing::Joining { why } => why.clone(),
-                Standing::Twin { why } => Some(why.clone()),
-                Standing::Member(_) => None,
-            };
-            board.note("agent", |condition| condition.trouble = trouble);
-            if standing.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        () = agent.run(stop.told()) => Ok(()),
-        () = show => Ok(()),
-    }
-}
-
 fn agent_settings(config: &Config, lasting: &Lasting) -> agent::Settings {
     agent::Settings {
         machine: lasting.machine.clone(),
         boot: lasting.boot.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        prefix: config.etcd.prefix.clone(),
+        keys: Keys::new(&config.etcd.prefix),
         ttl: config.agent_ttl,
         grace: config.grace,
         public_ip: config.public_ip.map(|ip| ip.to_string()),

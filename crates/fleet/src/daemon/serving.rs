@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::beginning;
 use super::board::Board;
-use super::journal::{Journal, Level};
 use super::stop::Stop;
 use super::waiting::Waiting;
 use crate::http::{Limits, Listener, Metrics, Server};
+use crate::journal::{Journal, Level};
 use crate::registry::Service;
 
 /// What the part is made of.
@@ -31,7 +31,7 @@ impl Serving {
     pub async fn run(self, stop: Stop) {
         self.wait(stop.clone()).await;
         if !stop.is_told() {
-            let server = Server::new(Arc::new(self.service), self.metrics, Limits::default());
+            let server = Server::new(Arc::new(self.service), self.metrics, self.journal, Limits::default());
             server.serve(&self.listeners, stop.told()).await;
         }
     }
@@ -52,7 +52,8 @@ impl Serving {
                 () = stop.told() => {}
             }
         };
-        let server = Server::new(Arc::new(waiting.clone()), self.metrics.clone(), Limits::default());
+        let (api, metrics) = (Arc::new(waiting.clone()), self.metrics.clone());
+        let server = Server::new(api, metrics, self.journal, Limits::default());
         server.serve(&self.listeners, end).await;
     }
 }

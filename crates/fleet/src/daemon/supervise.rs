@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::board::Board;
-use super::journal::{Journal, Level};
 use super::stop::Stop;
+use crate::journal::{Journal, Level};
 
 /// The first pause.
 const FIRST: Duration = Duration::from_secs(1);

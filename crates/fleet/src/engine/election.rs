@@ -26,6 +26,13 @@ pub(super) struct Elected {
     renewing: JoinHandle<()>,
 }
 
+impl Elected {
+    /// Whether the lease surely lives now.
+    pub(super) fn surely_lives(&self) -> bool {
+        self.lives.borrow().is_some_and(|until| until > Instant::now())
+    }
+}
+
 impl Drop for Elected {
     fn drop(&mut self) {
         self.renewing.abort();

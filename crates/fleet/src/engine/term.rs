@@ -10,6 +10,7 @@ use fleet_core::moment::Moment;
 use super::batch::{Batch, batches};
 use super::election::{Elected, elect, give_up};
 use super::repair::repairs;
+use super::tellings::{since_1970, tellings};
 use super::write::part;
 use super::{End, Engine};
 use crate::registry::Sight;
@@ -143,8 +144,8 @@ impl Engine {
     ) -> Result<(), End> {
         let keys = &self.settings.keys;
         let term = Compare::create_revision(&keys.engine(), elected.created);
-        let (now, sight_keys) = (self.now(), keys.clone());
-        let (parts, took) = known
+        let (now, sight_keys, lease) = (self.now(), keys.clone(), elected.lease);
+        let (parts, told, took) = known
             .aside(move |sight| {
                 let began = Instant::now();
                 sight.snapshot.observe(now);
@@ -158,24 +159,32 @@ impl Engine {
                     }
                     false => repairs,
                 };
-                (parts, took)
+                (parts, tellings(&sight_keys, sight, lease, now, since_1970()), took)
             })
             .await;
         known.took = took;
         self.counters.passed(took);
         for batch in batches(parts, &term) {
             // A long pass outlives what was known of the lease before it.
-            if elected.lives.borrow().is_none_or(|until| until <= Instant::now()) {
+            if !elected.surely_lives() || !self.write(known, elected, batch, tell).await? {
                 return Ok(());
             }
-            if !self.write(known, elected, batch, tell).await? {
+        }
+        // What others are told comes after what is done.
+        for batch in batches(told, &term) {
+            if !elected.surely_lives() {
+                return Ok(());
+            }
+            let sent = self.send(known, elected, &batch).await?;
+            known.note(&sent, tell);
+            if sent != Sent::Written {
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Writes a batch, or its parts one by one; returns whether to go on.
+    /// Writes a batch of decisions, or its parts one by one; returns whether to go on.
     async fn write(
         &self,
         known: &mut Known,
@@ -183,19 +192,14 @@ impl Engine {
         batch: Batch,
         tell: &(impl Fn(&str) + Send + Sync),
     ) -> Result<bool, End> {
-        match self.send(known, elected, &batch).await? {
+        let sent = self.send(known, elected, &batch).await?;
+        known.note(&sent, tell);
+        match sent {
             Sent::Written => {
-                known.trouble = None;
+                self.counters.written(batch.parts.len());
                 return Ok(true);
             }
-            Sent::Failed(why) => {
-                // The next pass tries again, and most often fails for the same reason.
-                if known.trouble.as_ref() != Some(&why) {
-                    tell(&format!("the engine cannot write: {why}"));
-                }
-                known.trouble = Some(why);
-                return Ok(false);
-            }
+            Sent::Failed(_) => return Ok(false),
             Sent::Refused if batch.parts.len() == 1 => return Ok(false),
             Sent::Refused => {}
         }
@@ -203,6 +207,7 @@ impl Engine {
             if self.send(known, elected, &single).await? != Sent::Written {
                 return Ok(false);
             }
+            self.counters.written(1);
         }
         Ok(true)
     }
@@ -214,7 +219,6 @@ impl Engine {
             Ok(outcome) if outcome.succeeded => {
                 known.written = outcome.revision;
                 known.heard = self.now();
-                self.counters.written(batch.parts.len());
                 Ok(Sent::Written)
             }
             Ok(outcome) => {
@@ -237,6 +241,21 @@ impl Engine {
 }
 
 impl Known {
+    /// Takes note of whether the store takes what is written, and tells what keeps it once while that lasts.
+    fn note(&mut self, sent: &Sent, tell: &(impl Fn(&str) + Send + Sync)) {
+        match sent {
+            Sent::Written => self.trouble = None,
+            Sent::Refused => {}
+            Sent::Failed(why) => {
+                // The next pass tries again, and most often fails for the same reason.
+                if self.trouble.as_ref() != Some(why) {
+                    tell(&format!("the engine cannot write: {why}"));
+                }
+                self.trouble = Some(why.clone());
+            }
+        }
+    }
+
     /// Works on what is known where it is in nobody's way: with many units it takes seconds, and the lease is to be
     /// renewed meanwhile.
     async fn aside<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Sight) -> T + Send + 'static) -> T {

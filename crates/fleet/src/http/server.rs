@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::{Listener, Metrics};
 use crate::api::Api;
+use crate::journal::{Journal, Level};
 pub use limits::Limits;
 use observed::Observed;
 
@@ -29,14 +30,15 @@ struct Shared<A> {
     api: Arc<A>,
     metrics: Metrics,
     observed: Observed,
+    journal: Journal,
     limits: Limits,
 }
 
 impl<A: Api> Server<A> {
-    /// Makes a server; `/metrics` shows all that `metrics` has.
-    pub fn new(api: Arc<A>, metrics: Metrics, limits: Limits) -> Self {
+    /// Makes a server; `/metrics` shows all that `metrics` has, and `journal` gets what no client is told.
+    pub fn new(api: Arc<A>, metrics: Metrics, journal: Journal, limits: Limits) -> Self {
         let observed = Observed::new(&metrics);
-        Self(Arc::new(Shared { api, metrics, observed, limits }))
+        Self(Arc::new(Shared { api, metrics, observed, journal, limits }))
     }
 
     /// Serves until `stop` comes, then ends what is under way, for as long as the limits say. The listeners stay open
@@ -81,7 +83,8 @@ async fn accept<A: Api>(shared: Arc<Shared<A>>, listener: Listener, ending: watc
                     connections.spawn(connection::run(Arc::clone(&shared), accepted, slot, ending.clone()));
                 }
                 Err(err) => {
-                    eprintln!("fleetd: accepting at {listener}: {err}");
+                    let text = format!("the API cannot accept clients at {listener}: {err}");
+                    shared.journal.say(Level::Error, &text);
                     shared.observed.failed("accept");
                     tokio::time::sleep(PAUSE).await;
                 }

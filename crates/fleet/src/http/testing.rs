@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::listen::SocketFile;
 use super::{Client, Limits, Listener, Metrics, Place, Server, TlsFiles};
 use crate::api::Api;
+use crate::journal::Journal;
 
 /// No test waits longer.
 pub const LONG: Duration = Duration::from_secs(20);
@@ -84,7 +85,7 @@ impl Running {
 
     fn start<A: Api>(api: Arc<A>, limits: Limits, listener: Listener, dir: TempDir) -> Self {
         let metrics = Metrics::new();
-        let server = Server::new(api, metrics.clone(), limits);
+        let server = Server::new(api, metrics.clone(), Journal::new(0), limits);
         let (stop, stopped) = oneshot::channel::<()>();
         let here = [listener.clone()];
         let task = tokio::spawn(async move {

@@ -32,6 +32,8 @@ pub enum Key {
     Meta(MachineId, String),
     /// Whether a machine takes units.
     Hold(MachineId),
+    /// What the engine tells of a lost machine.
+    Lost(MachineId),
     /// Somebody asked for even load.
     Rebalance,
     /// Who is the engine.
@@ -163,6 +165,11 @@ impl Keys {
         self.of(format_args!("hold/{machine}"))
     }
 
+    /// Returns the key of what the engine tells of a lost machine.
+    pub fn lost(&self, machine: &MachineId) -> String {
+        self.of(format_args!("lost/{machine}"))
+    }
+
     /// Returns the key of a request for even load.
     pub fn rebalance(&self) -> String {
         self.of(format_args!("rebalance"))
@@ -193,6 +200,7 @@ impl Keys {
             "claim" => Key::Claim(unit(rest)?),
             "machines" => Key::Machine(machine(rest)?),
             "hold" => Key::Hold(machine(rest)?),
+            "lost" => Key::Lost(machine(rest)?),
             "schedule" => {
                 let (id, name) = of_machine()?;
                 Key::Entry(machine(id)?, unit(name)?)
@@ -232,7 +240,8 @@ mod tests {
             (keys.claim(unit), Key::Claim(name)),
             (keys.machine(machine), Key::Machine(own.clone())),
             (keys.meta(machine, meta), Key::Meta(own.clone(), meta.to_owned())),
-            (keys.hold(machine), Key::Hold(own)),
+            (keys.hold(machine), Key::Hold(own.clone())),
+            (keys.lost(machine), Key::Lost(own)),
             (keys.rebalance(), Key::Rebalance),
             (keys.engine(), Key::Engine),
         ]

@@ -22,6 +22,8 @@ pub struct Sight {
     pub entries: BTreeMap<(MachineId, UnitName), EntryValue>,
     /// Where units are, by their own keys: the key's modification, and the machine if it can be read.
     pub places: BTreeMap<UnitName, (i64, Option<MachineId>)>,
+    /// The leases of what engines tell of lost machines, understood or not.
+    pub told: BTreeMap<MachineId, i64>,
     /// When the engine's key was created.
     pub engine: Option<i64>,
     /// Keys that are not understood, with why.
@@ -40,6 +42,7 @@ impl Sight {
             units: BTreeMap::new(),
             entries: BTreeMap::new(),
             places: BTreeMap::new(),
+            told: BTreeMap::new(),
             engine: None,
             wrong: BTreeMap::new(),
             revision: 0,
@@ -123,6 +126,14 @@ impl Sight {
             Key::Machine(id) => self.machine(id, |keys| keys.machine = Some(kv.value.clone())),
             Key::Meta(id, key) => self.machine(id, |keys| drop(keys.metas.insert(key, kv.value.clone()))),
             Key::Hold(id) => self.machine(id, |keys| keys.hold = Some(kv.value.clone())),
+            Key::Lost(id) => {
+                match from_json(&kv.value) {
+                    Ok(told) => drop(self.snapshot.told.insert(id.clone(), told)),
+                    // The engine writes it anew.
+                    Err(_) => drop(self.snapshot.told.remove(&id)),
+                }
+                self.told.insert(id, kv.lease);
+            }
             Key::Rebalance => self.snapshot.rebalance = true,
             Key::Engine => self.engine = Some(kv.create_revision),
         }
@@ -148,6 +159,10 @@ impl Sight {
             Key::Machine(id) => self.machine(id, |keys| keys.machine = None),
             Key::Meta(id, key) => self.machine(id, |keys| drop(keys.metas.remove(&key))),
             Key::Hold(id) => self.machine(id, |keys| keys.hold = None),
+            Key::Lost(id) => {
+                self.snapshot.told.remove(&id);
+                self.told.remove(&id);
+            }
             Key::Rebalance => self.snapshot.rebalance = false,
             Key::Engine => self.engine = None,
         }
@@ -202,6 +217,8 @@ mod tests {
     const STATE: &str = r#"{"hash":"h","load":"l","active":"a","sub":"s","started":true,"entry":1}"#;
     const MACHINE: &str = r#"{"ip":"10.0.0.1","metadata":{},"version":"1","boot":"b"}"#;
 
+    const LOST: &str = r#"{"since":"2026-11-29T01:02:03Z","moves":"2026-11-29T01:02:33Z","mass":false}"#;
+
     fn sight() -> Sight {
         Sight::new(Keys::new("/f"), Settings::default())
     }
@@ -210,12 +227,12 @@ mod tests {
         /// Whatever happens in whatever order, following it gives what a listing gives.
         #[test]
         fn following_gives_what_a_listing_gives(
-            steps in proptest::collection::vec((0usize..15, 0usize..3, any::<bool>()), 0..60),
+            steps in proptest::collection::vec((0usize..16, 0usize..3, any::<bool>()), 0..60),
         ) {
             let keys = [
                 "units/a.service", "global/a.service", "units/b.service", "schedule/m/a.service",
                 "schedule/n/a.service", "state/m/a.service", "claim/a.service", "machines/m", "machines/n",
-                "meta/m/k", "hold/m", "rebalance", "engine", "other", "place/a.service",
+                "meta/m/k", "hold/m", "rebalance", "engine", "other", "place/a.service", "lost/m",
             ];
             let values = |key: &str| match key.split('/').next() {
                 Some("units" | "global") => [UNIT, "{}", UNIT],
@@ -226,6 +243,7 @@ mod tests {
                 Some("place") => [r#"{"machine":"m"}"#, r#"{"machine":"n"}"#, "x"],
                 Some("meta") => [r#"{"value":"v"}"#, r#"{"value":""}"#, "{}"],
                 Some("hold") => [r#"{"hold":"draining"}"#, "{}", "x"],
+                Some("lost") => [LOST, r#"{"since":"now","moves":null,"mass":true}"#, "x"],
                 _ => ["{}", "{}", "{}"],
             };
             let mut store: BTreeMap<String, KeyValue> = BTreeMap::new();

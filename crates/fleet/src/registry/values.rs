@@ -1,5 +1,5 @@
 //! Values of the registry: one JSON object a key. Fields that a version does not know are left alone when it reads, and
-//! gone when it writes.
+//! gone when it writes. What `lost/` has is [`fleet_core::engine::Told`].
 
 use std::collections::BTreeMap;
 
@@ -134,6 +134,7 @@ pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use fleet_core::engine::Told;
     use proptest::prelude::*;
 
     use super::*;
@@ -155,6 +156,10 @@ mod tests {
         let read: StateValue = from_json(state.as_bytes()).unwrap();
         assert_eq!((read.report.sub.as_str(), read.entry), ("running", 7));
         assert_eq!(String::from_utf8(to_json(&read)).unwrap(), state);
+        let lost = r#"{"since":"2026-11-29T01:02:03Z","moves":null,"mass":false}"#;
+        let read: Told = from_json(lost.as_bytes()).unwrap();
+        assert_eq!((read.since.to_string().as_str(), read.moves), ("2026-11-29T01:02:03Z", None));
+        assert_eq!(String::from_utf8(to_json(&read)).unwrap(), lost);
         let hold = to_json(&HoldValue { hold: Hold::Draining });
         assert_eq!(String::from_utf8(hold).unwrap(), r#"{"hold":"draining"}"#);
     }

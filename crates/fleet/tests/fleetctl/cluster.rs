@@ -309,7 +309,8 @@ impl Api for Cluster {
             Some(machine) => format!("on {machine}"),
             None => "on no machine: none is eligible".to_owned(),
         };
-        Ok(Explanation { summary, machines: inner.machines.iter().map(against).collect() })
+        let machines = inner.machines.iter().map(against).collect();
+        Ok(Explanation { summary, machines, lost: None })
     }
 
     async fn rebalance(&self, look: Look) -> Result<Vec<Move>, Error> {

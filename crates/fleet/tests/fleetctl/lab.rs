@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use fleet::http::listen::SocketFile;
 use fleet::http::{Limits, Listener, Metrics, Server, TlsFiles};
+use fleet::journal::Journal;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixStream};
@@ -77,7 +78,7 @@ impl Lab {
         let listener = server.block_on(Listener::unix(&file)).unwrap();
         let api = Arc::new(cluster.clone());
         server.spawn(async move {
-            let server = Server::new(api, Metrics::new(), Limits::default());
+            let server = Server::new(api, Metrics::new(), Journal::new(0), Limits::default());
             server.serve(&[listener], std::future::pending()).await;
         });
         let lab = Self { cluster, dir, server };
@@ -146,7 +147,7 @@ impl Lab {
         let address = listener.address().unwrap();
         let api = Arc::new(self.cluster.clone());
         self.server.spawn(async move {
-            let server = Server::new(api, Metrics::new(), Limits::default());
+            let server = Server::new(api, Metrics::new(), Journal::new(0), Limits::default());
             server.serve(&[listener], std::future::pending()).await;
         });
         address.to_string()

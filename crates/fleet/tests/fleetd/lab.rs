@@ -85,8 +85,15 @@ impl Lab {
 
     /// Starts it and waits until it says that it is ready.
     pub fn start(&self) -> Fleetd {
+        self.start_with(&[])
+    }
+
+    /// The same with more variables in its environment.
+    pub fn start_with(&self, variables: &[(&str, &str)]) -> Fleetd {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let child = self.command().stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let mut command = self.command();
+        command.envs(variables.iter().copied()).stdout(log.try_clone().unwrap()).stderr(log);
+        let child = command.spawn().unwrap();
         let fleetd = Fleetd { child };
         self.told("READY=1");
         fleetd
@@ -110,6 +117,11 @@ impl Lab {
                 .find(|line| line.contains(text))
                 .map(str::to_owned)
         })
+    }
+
+    /// All that it has printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
     }
 
     /// Asks the API.

@@ -162,6 +162,6 @@ impl Rows {
         };
         let against = |machine: &Machine| machine.hold.iter().map(|hold| format!("it is {hold}")).collect();
         let machines = self.machines.values().map(|machine| (machine.id.clone(), against(machine))).collect();
-        Some(Explanation { summary, machines })
+        Some(Explanation { summary, machines, lost: None })
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 /// Returns all schemas by name.
 pub(super) fn all() -> Value {
     let string = || json!({ "type": "string" });
+    let time = || json!({ "type": "string", "format": "date-time" });
     let list = |name: &str| json!({ "type": "array", "items": { "$ref": name } });
     let state = || json!({ "type": "string", "enum": ["inactive", "loaded", "launched"] });
     let schemas = [
@@ -68,6 +69,16 @@ pub(super) fn all() -> Value {
                     "type": "object",
                     "additionalProperties": { "type": "array", "items": string() },
                 },
+                "lost": { "$ref": "Lost" },
+            }),
+        ),
+        object(
+            "Lost",
+            json!({
+                "machineID": string(),
+                "since": time(),
+                "moves": time(),
+                "mass": { "type": "boolean" },
             }),
         ),
         object("Move", json!({ "unit": string(), "from": string(), "to": string() })),
@@ -89,12 +100,14 @@ fn read_only(mut schema: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
 
     use fleet_core::model::{Hold, State};
+    use fleet_core::utc::Utc;
     use serde::Serialize;
 
     use super::*;
-    use crate::api::{Explanation, Machine, MetadataChange, Move, Unit, UnitOption, UnitState};
+    use crate::api::{Explanation, Lost, Machine, MetadataChange, Move, Unit, UnitOption, UnitState};
     use crate::http::patch;
     use crate::http::wire::{MachineHold, MachinePage, Moves, UnitPage, UnitStatePage};
 
@@ -144,7 +157,15 @@ mod tests {
         compare("MachinePage", &MachinePage { machines: vec![machine], next_page_token: Some(text()) });
         compare("Moves", &Moves { moves: vec![moved] });
         compare("MachineHold", &MachineHold { hold: Hold::None });
-        compare("Explanation", &Explanation { summary: text(), machines: BTreeMap::new() });
+        let lost = Lost {
+            machine_id: text(),
+            since: Utc::at(Duration::ZERO),
+            moves: Some(Utc::at(Duration::ZERO)),
+            mass: true,
+        };
+        compare("Lost", &lost);
+        let explanation = Explanation { summary: text(), machines: BTreeMap::new(), lost: Some(lost) };
+        compare("Explanation", &explanation);
         let change = MetadataChange { machine: text(), key: text(), value: Some(text()) };
         let operations: Vec<Value> = serde_json::from_slice(&patch::write(&[change])).unwrap();
         compare("MachineOperation", &operations[0]);

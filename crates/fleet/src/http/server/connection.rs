@@ -17,6 +17,7 @@ use super::{Shared, exchange};
 use crate::api::Api;
 use crate::http::listen::Accepted;
 use crate::http::stall::Stall;
+use crate::journal::Level;
 
 /// Most headers of a request.
 const MAX_HEADERS: usize = 64;
@@ -40,7 +41,9 @@ pub(super) async fn run<A: Api>(
                 Ok(Err(err)) => err.to_string(),
                 Err(_) => format!("no handshake within {}", seconds(shared.limits.head_time)),
             };
-            eprintln!("fleetd: refusing a client at {peer}: {why}; it needs a certificate of the authority");
+            let text =
+                format!("the API refuses a client at {peer}: {why}; it needs a certificate of the authority");
+            shared.journal.say(Level::Warning, &text);
             shared.observed.failed("tls");
         }
     }

@@ -9,6 +9,7 @@ use tokio::net::UnixStream;
 use crate::api::fake::Fake;
 use crate::http::testing::{LONG, Running, Said, read_all};
 use crate::http::{Limits, Metrics, Server};
+use crate::journal::Journal;
 
 const GET: &[u8] = b"GET /fleet/v1/units HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -61,7 +62,7 @@ async fn the_next_server_answers_who_came_in_between() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let mut between = UnixStream::connect(&path).await.unwrap();
     between.write_all(b"GET /fleet/v1/units HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let next = Server::new(Arc::new(Fake::new()), Metrics::new(), Limits::default());
+    let next = Server::new(Arc::new(Fake::new()), Metrics::new(), Journal::new(0), Limits::default());
     let serving = next.serve(std::slice::from_ref(&listener), std::future::pending());
     let said = tokio::select! {
         () = serving => panic!("the server ended by itself"),

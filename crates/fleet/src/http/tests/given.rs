@@ -12,6 +12,7 @@ use crate::api::Api as _;
 use crate::api::fake::Fake;
 use crate::http::testing::LONG;
 use crate::http::{Client, Limits, Listener, Metrics, Place, Server};
+use crate::journal::Journal;
 
 /// The other half, by its full name.
 const OTHER_HALF: &str = "http::tests::given::what_the_other_process_does";
@@ -54,7 +55,8 @@ async fn what_the_other_process_does() {
     let stop = async {
         tokio::time::timeout(LONG, answered).await.unwrap();
     };
-    Server::new(fake, metrics.clone(), Limits::default()).serve(&listeners, stop).await;
+    let server = Server::new(fake, metrics.clone(), Journal::new(0), Limits::default());
+    server.serve(&listeners, stop).await;
 }
 
 fn said(output: &Output) -> String {

@@ -2,15 +2,15 @@
 
 use etcd_rpc::Op;
 use etcd_rpc::Txn;
-use fleet_core::engine;
+use fleet_core::engine::{self, Told};
 use fleet_core::moment::Moment;
 use fleet_core::name::UnitName;
 
 use super::{Service, no_unit};
-use crate::api::{Error, Explanation, Look, Move};
+use crate::api::{Error, Explanation, Look, Lost, Move};
 use crate::registry::{RebalanceValue, Sight, store_error, to_json};
 
-/// A listing is one moment: for how long machines were lost before it, only the engine knows.
+/// A listing is one moment: for how long machines were lost before it, only the engine knows, and tells below `lost/`.
 const NOW: Moment = Moment(0);
 
 impl Service {
@@ -28,7 +28,13 @@ impl Service {
         let machines = explained.machines.into_iter().map(|(machine, objections)| {
             (machine.to_string(), objections.iter().map(ToString::to_string).collect())
         });
-        Ok(Explanation { summary: explained.summary, machines: machines.collect() })
+        let lost = explained.lost.map(|(machine, Told { since, moves, mass })| Lost {
+            machine_id: machine.to_string(),
+            since,
+            moves,
+            mass,
+        });
+        Ok(Explanation { summary: explained.summary, machines: machines.collect(), lost })
     }
 
     pub(super) async fn even_load(&self, look: Look) -> Result<Vec<Move>, Error> {

@@ -29,15 +29,18 @@ async fn a_store_that_is_down_stops_nothing_and_its_return_restarts_nothing() {
     }
     let since = lab.fake.log()[before..].to_vec();
     assert_eq!(since, ["link after.service", "reload", "start after.service"]);
+    assert_eq!(lab.counted(r#"fleet_agent_tasks_total{task="start",outcome="done"}"#), 6);
+    assert_eq!(lab.counted(r#"fleet_agent_tasks_total{task="stop",outcome="done"}"#), 0);
+    assert_eq!(lab.counted("fleet_agent_reconnections_total"), 1);
+    assert!(lab.counted(r#"fleet_agent_reports_total{active="active"}"#) >= 6);
+    assert!(lab.counted(r#"fleet_agent_lease_renewals_total{outcome="failed"}"#) > 0);
+    assert!(lab.counted(r#"fleet_agent_lease_renewals_total{outcome="granted"}"#) > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_is_cut_off_for_longer_than_its_lease_keeps_its_units_and_comes_back() {
     let Some(lab) = Lab::started().await else { return };
-    lab.place("a.service", SLEEPER, "launched").await;
-    lab.place("b.service", SLEEPER, "launched").await;
-    lab.wait_reported("a.service", "active").await;
-    lab.wait_reported("b.service", "active").await;
+    lab.run(&["a.service", "b.service"]).await;
     lab.line.cut();
     lab.wait("the lease ends", async || lab.get(&format!("machines/{HERE}")).await.is_none()).await;
     // What the engine does with a lost machine's unit.
@@ -82,10 +85,7 @@ async fn a_machine_that_returns_takes_what_is_placed_there_now() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_that_was_compacted_while_it_was_cut_off_is_read_anew() {
     let Some(lab) = Lab::started().await else { return };
-    lab.place("a.service", SLEEPER, "launched").await;
-    lab.place("b.service", SLEEPER, "launched").await;
-    lab.wait_reported("a.service", "active").await;
-    lab.wait_reported("b.service", "active").await;
+    lab.run(&["a.service", "b.service"]).await;
     lab.line.cut();
     lab.remove("a.service").await;
     let revision = lab.place("c.service", SLEEPER, "launched").await;
@@ -127,10 +127,7 @@ async fn a_registry_without_its_marker_takes_nothing_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_report_of_unknown_outcome_all_is_looked_at_again() {
     let Some(lab) = Lab::started().await else { return };
-    lab.place("a.service", SLEEPER, "launched").await;
-    lab.place("b.service", SLEEPER, "launched").await;
-    lab.wait_reported("a.service", "active").await;
-    lab.wait_reported("b.service", "active").await;
+    lab.run(&["a.service", "b.service"]).await;
     let machine = format!("/fleet/v1/machines/{HERE}");
     let before = lab.store.get(&machine).await.unwrap().kv.unwrap();
     lab.etcd.pause();

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::agent::{Agent, Standing};
+use fleet::http::Metrics;
+use fleet::journal::Journal;
 use fleet::systemd::{Fake, Places};
 use tokio::time::timeout;
 
@@ -26,7 +28,8 @@ async fn a_second_machine_of_one_id_does_not_serve_until_it_is_the_only_one() {
     settings.places = Places { units: folder.join("units"), dropins: folder.join("system") };
     let fake = Arc::new(Fake::new(&settings.places.dropins));
     let config = etcd_rpc::Config::new([lab.etcd.client_url()], Duration::from_secs(1));
-    let agent = Agent::new(settings, etcd_rpc::Client::new(config).unwrap(), Arc::clone(&fake)).unwrap();
+    let client = etcd_rpc::Client::new(config).unwrap();
+    let agent = Agent::new(settings, client, Arc::clone(&fake), &Metrics::new(), Journal::new(0)).unwrap();
     let mut standing = agent.standing();
     let second = tokio::spawn(agent.run(std::future::pending()));
     let twin = standing.wait_for(|standing| matches!(standing, Standing::Twin { .. }));

@@ -8,6 +8,9 @@ use std::time::Duration;
 use etcd_lab::{Cluster, Member, Programs};
 use etcd_rpc::{Client, Config};
 use fleet::agent::{Agent, Settings, Standing};
+use fleet::http::Metrics;
+use fleet::journal::Journal;
+use fleet::registry::Keys;
 use fleet::systemd::{Fake, Places};
 use fleet_core::model::MachineId;
 use serde_json::{Value, json};
@@ -34,6 +37,7 @@ pub struct Lab {
     pub line: Line,
     pub fake: Arc<Fake>,
     pub settings: Settings,
+    pub metrics: Metrics,
     /// The test's own way to the store, which is never cut.
     pub store: Client,
     pub running: Option<Running>,
@@ -59,7 +63,7 @@ impl Lab {
             machine: MachineId(HERE.to_owned()),
             boot: "boot-1".to_owned(),
             version: "1.0.0".to_owned(),
-            prefix: "/fleet/v1/".to_owned(),
+            keys: Keys::new("/fleet/v1/"),
             ttl: TTL,
             grace: GRACE,
             public_ip: Some("192.0.2.7".to_owned()),
@@ -70,7 +74,8 @@ impl Lab {
         };
         let store = client(&etcd.client_url());
         let line = Line::to(&etcd.client_url()).await;
-        let lab = Self { etcd, programs, line, fake, settings, store, running: None, dir };
+        let metrics = Metrics::new();
+        let lab = Self { etcd, programs, line, fake, settings, metrics, store, running: None, dir };
         lab.put("marker", &json!({ "format": 1, "machine": HERE })).await;
         Some(lab)
     }
@@ -98,7 +103,8 @@ impl Lab {
 
     /// Begins an agent with other settings, on the same machine.
     pub fn agent(&self, settings: Settings) -> Running {
-        let agent = Agent::new(settings, client(&self.line.url()), Arc::clone(&self.fake)).unwrap();
+        let (client, fake) = (client(&self.line.url()), Arc::clone(&self.fake));
+        let agent = Agent::new(settings, client, fake, &self.metrics, Journal::new(0)).unwrap();
         let standing = agent.standing();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(agent.run(async {
@@ -140,6 +146,23 @@ impl Lab {
     /// Places a unit here.
     pub async fn place(&self, unit: &str, content: &str, desired: &str) -> i64 {
         self.put(&format!("schedule/{HERE}/{unit}"), &wish(content, desired)).await
+    }
+
+    /// Places units here and waits until they run.
+    pub async fn run(&self, units: &[&str]) {
+        for unit in units {
+            self.place(unit, super::SLEEPER, "launched").await;
+        }
+        for unit in units {
+            self.wait_reported(unit, "active").await;
+        }
+    }
+
+    /// A number that the agent counts, by its name and labels as `/metrics` shows them.
+    pub fn counted(&self, series: &str) -> u64 {
+        let text = self.metrics.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Moves a unit to the other machine, as the engine does.

@@ -31,10 +31,7 @@ async fn a_restart_keeps_units_lease_and_reports() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_while_no_agent_runs_is_done_by_the_next() {
     let Some(mut lab) = Lab::started().await else { return };
-    lab.place("a.service", SLEEPER, "launched").await;
-    lab.place("b.service", SLEEPER, "launched").await;
-    lab.wait_reported("a.service", "active").await;
-    lab.wait_reported("b.service", "active").await;
+    lab.run(&["a.service", "b.service"]).await;
     lab.stop().await;
     lab.remove("a.service").await;
     lab.fake.fail("b.service");
@@ -42,6 +39,8 @@ async fn a_change_while_no_agent_runs_is_done_by_the_next() {
     lab.wait_gone("a.service").await;
     lab.wait_reported("b.service", "failed").await;
     assert_eq!(lab.fake.count("start b.service"), 1);
+    assert_eq!(lab.counted(r#"fleet_agent_reports_total{active="failed"}"#), 1);
+    assert_eq!(lab.counted(r#"fleet_agent_tasks_total{task="stop",outcome="done"}"#), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,8 @@ use etcd_rpc::{Client, Config};
 use fleet::agent::{Agent, Settings as AgentSettings};
 use fleet::api::{Api as _, Wish};
 use fleet::engine::{Engine, Settings as EngineSettings};
+use fleet::http::Metrics;
+use fleet::journal::Journal;
 use fleet::registry::{Key, Keys, Limits, Service, StateValue, from_json};
 use fleet::systemd::{Fake, Places};
 use fleet_core::engine::Settings as Spans;
@@ -87,7 +89,7 @@ impl Lab {
                 machine: id(machine),
                 boot: "boot".to_owned(),
                 version: "1.0.0".to_owned(),
-                prefix: PREFIX.to_owned(),
+                keys: keys.clone(),
                 ttl,
                 grace: ttl,
                 public_ip: Some("192.0.2.7".to_owned()),
@@ -97,7 +99,8 @@ impl Lab {
                 guard_file: dir.join("guard"),
             };
             let client = client(&endpoints);
-            let agent = Agent::new(settings, client.clone(), Arc::clone(&fake)).unwrap();
+            let (metrics, journal) = (Metrics::new(), Journal::new(0));
+            let agent = Agent::new(settings, client.clone(), Arc::clone(&fake), &metrics, journal).unwrap();
             let mut own = vec![tokio::spawn(agent.run(std::future::pending()))];
             if machine < ENGINES {
                 let settings = EngineSettings {

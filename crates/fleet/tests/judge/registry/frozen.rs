@@ -21,6 +21,7 @@ async fn a_unit_that_cannot_be_read_stays_where_it_is() {
         lab.assert_still(Duration::from_millis(1500)).await;
     }
     lab.lose(1).await;
+    lab.wait_given_up(1).await;
     lab.assert_still(Duration::from_secs(5)).await;
     assert_eq!(lab.at("a.service").await, Some(1));
     let explained = lab.service.explain("a.service").await.unwrap();

@@ -11,7 +11,7 @@ use fleet::engine::{Counters, Engine, Settings};
 use fleet::registry::{
     EntryValue, Key, Keys, Limits, MachineValue, Service, StateValue, UnitValue, from_json, to_json,
 };
-use fleet_core::engine::Settings as Spans;
+use fleet_core::engine::{Settings as Spans, Told};
 use fleet_core::model::{MachineId, Report, State};
 use fleet_core::name::UnitName;
 use tokio::sync::oneshot;
@@ -214,6 +214,25 @@ impl Lab {
     pub async fn wait_placed(&self, n: usize) -> BTreeMap<String, Vec<usize>> {
         self.wait(&format!("{n} units are placed"), async || self.entries().await.len() == n).await;
         self.entries().await
+    }
+
+    /// What the engine tells of a machine, on the lease of its term.
+    pub async fn told(&self, machine: usize) -> Option<Told> {
+        let told = self.store.get(&self.keys.lost(&id(machine))).await.unwrap().kv?;
+        let engine = self.store.get(&self.keys.engine()).await.unwrap().kv?;
+        assert_eq!(told.lease, engine.lease, "it goes with the term");
+        Some(from_json(&told.value).unwrap())
+    }
+
+    /// Waits until the engine has nothing to tell of a machine.
+    pub async fn wait_untold(&self, machine: usize) {
+        self.wait("it is not lost any more", async || self.told(machine).await.is_none()).await;
+    }
+
+    /// Waits until a machine is given up.
+    pub async fn wait_given_up(&self, machine: usize) {
+        let given_up = async || self.told(machine).await.is_some_and(|told| told.moves.is_none());
+        self.wait("it is given up", given_up).await;
     }
 
     /// Writes a key as no program of ours does.

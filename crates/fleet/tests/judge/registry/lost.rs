@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleet::api::Api;
+use fleet::api::{Api, Lost};
 use fleet::registry::{ClaimValue, to_json};
 use fleet_core::model::State;
 use tokio::time::{Instant, sleep};
@@ -35,6 +35,7 @@ async fn units_of_a_lost_machine_move_after_the_grace_and_not_before() {
     }
     // D10: running units are not moved when it is back.
     lab.machine(2, &[]).await;
+    lab.wait_untold(2).await;
     lab.assert_still(Duration::from_secs(2)).await;
     engine.stop().await;
 }
@@ -49,6 +50,7 @@ async fn a_machine_that_is_back_within_the_grace_keeps_its_units() {
     lab.lose(2).await;
     sleep(GRACE / 2).await;
     lab.machine(2, &[]).await;
+    lab.wait_untold(2).await;
     lab.assert_still(GRACE * 2).await;
     assert_eq!(lab.entries().await, before);
     engine.stop().await;
@@ -70,7 +72,7 @@ async fn a_dependent_unit_moves_with_the_one_that_it_hangs_on() {
     engine.stop().await;
 }
 
-/// More than a third at once is not believed for a longer time, and `explain` says so.
+/// More than a third at once is not believed for a longer time, and `explain` of any machine says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_loss_of_many_machines_at_once_is_not_believed_at_first() {
     let Some((mut lab, engine)) = Lab::with_machines(4).await else { return };
@@ -81,11 +83,89 @@ async fn the_loss_of_many_machines_at_once_is_not_believed_at_first() {
     let lost = Instant::now();
     lab.lose(1).await;
     lab.lose(2).await;
+    lab.wait("it is told", async || lab.told(1).await.is_some_and(|told| told.mass)).await;
+    let told = lab.told(1).await.unwrap();
+    let moves = told.moves.unwrap();
+    let wait = moves.apart(told.since);
+    assert!(wait.abs_diff(spans().mass_wait) <= Duration::from_secs(2), "{told:?}");
     sleep(GRACE * 2).await;
     assert_eq!(lab.entries().await, before, "it is not believed");
+    let unit = before.iter().find(|(_, at)| **at == [1]).unwrap().0;
+    let explained = lab.service.explain(unit).await.unwrap();
+    let since = told.since;
+    let wanted = format!(
+        "lost since {since} with more than a third of the machines, which is not believed until {moves}"
+    );
+    assert!(explained.summary.ends_with(&wanted), "{explained:?}");
+    assert_eq!(explained.lost, Some(Lost { machine_id: id(1).0, since, moves: Some(moves), mass: true }));
     let all = async || lab.entries().await.values().all(|at| matches!(at[..], [3 | 4]));
     lab.wait("all are on what is left", all).await;
     assert!(lost.elapsed() >= spans().mass_wait, "{:?}", lost.elapsed());
+    engine.stop().await;
+}
+
+/// What the engine knows of a lost machine is told once for each verdict, and goes when the machine is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_is_told_while_it_lasts_and_costs_a_write_for_each_verdict() {
+    let Some((mut lab, engine)) = Lab::with_machines(4).await else { return };
+    // No other machine takes it, so all that is written is about the machine.
+    lab.machine(5, &[("disk", "ssd")]).await;
+    lab.want("a.service", &with("MachineMetadata=disk=ssd"), State::Launched).await;
+    lab.wait_at("a.service", 5).await;
+    assert_eq!(lab.service.explain("a.service").await.unwrap().lost, None);
+    let before = lab.revision().await;
+    lab.lose(5).await;
+    lab.wait("it is told", async || lab.told(5).await.is_some()).await;
+    let told = lab.told(5).await.unwrap();
+    let wait = told.moves.unwrap().apart(told.since);
+    assert!(!told.mass && wait.abs_diff(GRACE) <= Duration::from_secs(1), "{told:?}");
+    let summary = lab.service.explain("a.service").await.unwrap().summary;
+    let wanted = format!("lost since {}, its units move at {}", told.since, told.moves.unwrap());
+    assert!(summary.ends_with(&wanted), "{summary}");
+    lab.wait_given_up(5).await;
+    lab.assert_still(Duration::from_secs(2)).await;
+    assert_eq!(lab.revision().await - before, 3, "the loss, that it is told, that it is given up");
+    let explained = lab.service.explain("a.service").await.unwrap();
+    assert!(explained.summary.ends_with("but no other takes a.service"), "{explained:?}");
+    let lost = explained.lost.unwrap();
+    assert_eq!((lost.machine_id, lost.since, lost.moves, lost.mass), (id(5).0, told.since, None, false));
+    lab.machine(5, &[("disk", "ssd")]).await;
+    lab.wait_untold(5).await;
+    lab.assert_still(Duration::from_secs(2)).await;
+    assert_eq!(lab.revision().await - before, 5, "its key, and that nothing is told any more");
+    engine.stop().await;
+}
+
+/// What an engine tells goes with its term: `explain` says that none has seen the loss, until the next one has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_is_told_by_the_engine_that_decides_and_no_other() {
+    let Some((mut lab, engine)) = Lab::with_machines(4).await else { return };
+    lab.want("a.service", SLEEPER, State::Launched).await;
+    lab.wait_at("a.service", 1).await;
+    lab.lose(1).await;
+    lab.wait("it is told", async || lab.told(1).await.is_some()).await;
+    let first = lab.told(1).await.unwrap().since;
+    engine.stop().await;
+    assert_eq!(lab.store.get(&lab.keys.lost(&id(1))).await.unwrap().kv, None);
+    if lab.at("a.service").await == Some(1) {
+        let explained = lab.service.explain("a.service").await.unwrap();
+        assert!(explained.summary.contains("no engine has seen that yet"), "{explained:?}");
+        assert_eq!(explained.lost, None);
+    }
+    // What somebody wrote by hand is no engine's word, and of a machine that is there nothing is told.
+    lab.write(&lab.keys.lost(&id(1)), "{}").await;
+    lab.write(&lab.keys.lost(&id(2)), "{}").await;
+    sleep(Duration::from_millis(1500)).await;
+    let engine = lab.engine(2).await;
+    engine.wait_leads().await;
+    lab.wait("nothing is told of 2", async || {
+        lab.store.get(&lab.keys.lost(&id(2))).await.unwrap().kv.is_none()
+    })
+    .await;
+    lab.wait("it moves", async || lab.at("a.service").await != Some(1)).await;
+    if let Some(told) = lab.told(1).await {
+        assert!(told.since > first, "{told:?} is of the second term");
+    }
     engine.stop().await;
 }
 

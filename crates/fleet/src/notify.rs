@@ -25,8 +25,8 @@ pub enum News<'a> {
     Status(&'a str),
 }
 
-/// Tells the service manager, if there is one that wants to know.
-#[derive(Debug)]
+/// Tells the service manager, if there is one that wants to know; the default one tells nobody.
+#[derive(Debug, Default)]
 pub struct Notifier {
     to: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Duration>,
