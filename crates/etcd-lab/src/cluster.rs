@@ -14,16 +14,28 @@ impl Cluster {
     /// Starts members `m1`, `m2`, … from a fixed list and waits until all are healthy.
     #[track_caller]
     pub fn start(programs: &Programs, size: usize) -> Self {
+        Self::start_with(programs, size, &[])
+    }
+
+    /// The same with more arguments for each member.
+    #[track_caller]
+    pub fn start_with(programs: &Programs, size: usize, args: &[&str]) -> Self {
         let members = (1..=size).map(|n| Member::new(programs, &format!("m{n}"))).collect();
         let mut cluster = Self { members };
         let list = cluster.initial_cluster();
         for member in &mut cluster.members {
-            member.start(&["--initial-cluster", &list]);
+            member.start(&[&["--initial-cluster", list.as_str()], args].concat());
         }
         for member in &mut cluster.members {
             member.wait_healthy();
         }
         cluster
+    }
+
+    /// Starts a member again after its end, and returns at once.
+    pub fn start_again(&mut self, place: usize) {
+        let list = self.initial_cluster();
+        self.members[place].start(&["--initial-cluster", &list]);
     }
 
     /// The list of all members, as each of them takes it.

@@ -4,11 +4,13 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+pub mod authority;
 pub mod cluster;
 pub mod http;
 pub mod member;
 pub mod wait;
 
+pub use authority::{Authority, Signed};
 pub use cluster::Cluster;
 pub use http::{Answer, Client, Watch};
 pub use member::{Member, Programs};

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::http::Client;
 use crate::wait::until;
 
@@ -84,6 +85,11 @@ impl Member {
         format!("http://{}:2379", self.address)
     }
 
+    /// Where clients ask over TLS, after [`Member::start_secured`].
+    pub fn secure_url(&self) -> String {
+        format!("https://{}:2379", self.address)
+    }
+
     /// Where members ask.
     pub fn peer_url(&self) -> String {
         format!("http://{}:2380", self.address)
@@ -128,6 +134,32 @@ impl Member {
             .spawn();
         self.child =
             Some(child.unwrap_or_else(|err| panic!("starting {}: {err}", self.programs.etcd.display())));
+    }
+
+    /// Starts it as the only member of its cluster, which serves clients over TLS alone and asks them for certificates
+    /// of the same authority. Its own is for `host`; without one it is for its address, as clients want it.
+    pub fn start_secured(&mut self, authority: &Authority, host: Option<&str>) {
+        let address = self.address.to_string();
+        let signed = authority.sign(host.unwrap_or(&address));
+        let file = |name: &str, bytes: &[u8]| {
+            let path = self.dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path.display().to_string()
+        };
+        let files = [file("crt", &signed.certificate), file("key", &signed.key), file("ca", &authority.pem)];
+        let [certificate, key, ca] = files.each_ref().map(String::as_str);
+        let (row, url) = (self.row(), self.secure_url());
+        let args = [
+            ["--initial-cluster", &row],
+            ["--listen-client-urls", &url],
+            ["--advertise-client-urls", &url],
+            ["--cert-file", certificate],
+            ["--key-file", key],
+            ["--trusted-ca-file", ca],
+        ];
+        let mut args = args.concat();
+        args.push("--client-cert-auth");
+        self.start(&args);
     }
 
     /// Waits until the member says that it is healthy: it knows a leader and can write.
@@ -176,6 +208,13 @@ impl Member {
     /// Lets a paused process go on.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Fills its disk, as far as the process can tell: from now on no write reaches behind a file's first byte, those of
+    /// its log among them. A process that is started later has room again.
+    pub fn fill_disk(&self) {
+        let limit = Rlimit { current: Some(1), maximum: None };
+        prlimit(Some(Pid::from_child(self.child.as_ref().unwrap())), Resource::Fsize, limit).unwrap();
     }
 
     /// What it logged so far.

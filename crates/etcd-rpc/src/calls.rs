@@ -24,6 +24,9 @@ pub(crate) use verdict::Effect;
 pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long a cluster that elects is left alone.
 const ELECTION_PAUSE: Duration = Duration::from_millis(100);
+/// With less time left than this nobody is asked again after an election: there would be no answer, and of a write not
+/// even the news that nothing was done.
+const ROUND_LEAST: Duration = Duration::from_millis(250);
 
 /// Connections to all endpoints, and what is known of them.
 #[derive(Debug)]
@@ -87,6 +90,7 @@ impl Calls {
         Sent: Future<Output = Result<Response<A>, Status>>,
     {
         let end = Instant::now() + self.timeout;
+        let mut electing = None;
         loop {
             let mut attempts = Attempts::default();
             for place in self.order() {
@@ -110,9 +114,13 @@ impl Calls {
             }
             let error = attempts.into_error();
             // A cluster elects within a second or two, and whoever asked wants an answer, not that news.
-            let is_election = matches!(error, Error::NoLeader { .. });
-            if !is_election || Instant::now() + ELECTION_PAUSE >= end {
-                return Err(error);
+            match error {
+                Error::NoLeader { .. } if Instant::now() + ELECTION_PAUSE + ROUND_LEAST < end => {
+                    electing = Some(error);
+                }
+                // The election took the time that the answer would have needed.
+                Error::Timeout { .. } => return Err(electing.unwrap_or(error)),
+                error => return Err(error),
             }
             sleep(ELECTION_PAUSE).await;
         }
@@ -203,5 +211,40 @@ impl Calls {
                 error => error,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The time that requests have here.
+    const TIMEOUT: Duration = Duration::from_secs(2);
+
+    /// Asks an endpoint that says for so long that it knows no leader, and nothing after that.
+    async fn ask(effect: Effect, electing: Duration) -> Error {
+        let calls = Calls::new(Config::new(["http://127.0.0.1:1"], TIMEOUT)).unwrap();
+        let begin = Instant::now();
+        let send = async |_: Channel, _: Request<()>| {
+            if begin.elapsed() > electing {
+                std::future::pending::<()>().await;
+            }
+            Err::<Response<()>, _>(Status::unavailable("etcdserver: no leader"))
+        };
+        calls.call(effect, (), send).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn an_election_that_takes_a_reads_time_is_what_is_told() {
+        let error = ask(Effect::Repeatable, TIMEOUT / 2).await;
+        assert!(matches!(error, Error::NoLeader { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_write_is_not_begun_without_time_for_its_answer() {
+        let error = ask(Effect::Once, TIMEOUT - ROUND_LEAST / 2).await;
+        assert!(matches!(error, Error::NoLeader { .. }), "{error:?}");
+        let error = ask(Effect::Once, TIMEOUT / 4).await;
+        assert!(error.is_outcome_unknown(), "{error:?}");
     }
 }

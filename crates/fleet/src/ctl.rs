@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
 
 fn exit(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
-    for line in failure.line().iter().map(String::as_str).chain(failure.hint()) {
+    if let Some(line) = failure.line() {
         eprintln!("{line}");
     }
     ExitCode::from(failure.code())

@@ -10,7 +10,6 @@ mod sight;
 mod understood;
 mod values;
 
-pub use errors::store_error;
 pub use keys::{Key, Keys};
 pub use service::{Limits, Service};
 pub use sight::Sight;

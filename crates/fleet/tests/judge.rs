@@ -4,6 +4,8 @@
 
 #[path = "judge/agent.rs"]
 mod agent;
+#[path = "judge/bad_store.rs"]
+mod bad_store;
 #[path = "judge/cluster.rs"]
 mod cluster;
 #[path = "judge/fleetd.rs"]

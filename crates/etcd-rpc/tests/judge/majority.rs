@@ -14,12 +14,6 @@ use super::{TIMEOUT, client_of_all, put_somehow, refused};
 /// What a loaded machine takes beside the timeout.
 const SLACK: Duration = Duration::from_secs(3);
 
-/// Starts a member of `cluster` again.
-fn start_again(cluster: &mut Cluster, place: usize) {
-    let list = cluster.initial_cluster();
-    cluster.members[place].start(&["--initial-cluster", &list]);
-}
-
 /// Waits until no endpoint that answers knows a leader.
 async fn until_leaderless(client: &Client) {
     let begin = Instant::now();
@@ -53,7 +47,7 @@ async fn a_change_of_leader_loses_no_write_and_repeats_no_change() {
             put_somehow(&client, &key, "x").await;
             written.push(key);
         }
-        start_again(&mut cluster, leader);
+        cluster.start_again(leader);
         cluster.members[leader].wait_healthy();
     }
     let listing = client.list("/f/").await.unwrap();
@@ -147,7 +141,7 @@ async fn without_a_majority_everything_is_refused_in_time_and_nothing_is_done() 
         assert!(begin.elapsed() < TIMEOUT + SLACK, "{what}: {:?}", begin.elapsed());
     }
     told.until("the store is away", |told| !told.reasons.is_empty()).await;
-    lost.iter().for_each(|place| start_again(&mut cluster, *place));
+    lost.iter().for_each(|place| cluster.start_again(*place));
     cluster.members.iter_mut().for_each(Member::wait_healthy);
     assert_eq!(client.get("/k").await.unwrap().kv.unwrap().value, b"before");
     put_somehow(&client, "/k", "after").await;

@@ -1,96 +1,43 @@
 //! TLS: certificates of both sides, right and wrong.
 
-use std::fs;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use etcd_lab::wait::DEADLINE;
-use etcd_lab::{Member, Programs};
+use etcd_lab::{Authority, Member, Programs, Signed};
 use etcd_rpc::{Client, Config, Error, Identity, Tls};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
 
 use super::{TIMEOUT, refused};
-
-/// An authority.
-struct Authority {
-    pem: Vec<u8>,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let pem = params.self_signed(&key).unwrap().pem().into_bytes();
-        Self { pem, issuer: Issuer::new(params, key) }
-    }
-
-    /// A certificate for a host, or for a client, with its key.
-    fn sign(&self, host: &str) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, host);
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem().into_bytes();
-        Identity { certificate, key: key.serialize_pem().into_bytes() }
-    }
-}
 
 /// A member that serves TLS and asks clients for certificates of the same authority.
 struct Secured {
     _member: Member,
     url: String,
     authority: Authority,
-    client: Identity,
+    client: Signed,
 }
 
 impl Secured {
     /// Starts it with a certificate for `host`, or for its own address without one.
     async fn start(programs: &Programs, host: Option<&str>) -> Self {
         let mut member = Member::new(programs, "secured");
-        let url = member.client_url().replace("http://", "https://");
-        let address = url.trim_start_matches("https://").split(':').next().unwrap().to_owned();
+        let url = member.secure_url();
         let authority = Authority::new("authority");
-        let server = authority.sign(host.unwrap_or(&address));
-        let file = |name: &str, bytes: &[u8]| {
-            let path = member.folder().join(name);
-            fs::write(&path, bytes).unwrap();
-            path.display().to_string()
-        };
-        let files = [file("crt", &server.certificate), file("key", &server.key), file("ca", &authority.pem)];
-        let [certificate, key, ca] = files.each_ref().map(String::as_str);
-        let row = member.row();
-        let args = [
-            ["--initial-cluster", row.as_str()],
-            ["--listen-client-urls", url.as_str()],
-            ["--advertise-client-urls", url.as_str()],
-            ["--cert-file", certificate],
-            ["--key-file", key],
-            ["--trusted-ca-file", ca],
-        ];
-        let mut args = args.concat();
-        args.push("--client-cert-auth");
-        member.start(&args);
+        member.start_secured(&authority, host);
         let client = authority.sign("client");
         let secured = Self { _member: member, url, authority, client };
         if host.is_none() {
             secured.wait().await;
         } else {
-            secured.wait_listening(&address);
+            secured.wait_listening();
         }
         secured
     }
 
-    fn client(&self, ca: &Authority, identity: Option<&Identity>) -> Client {
+    fn client(&self, ca: &Authority, signed: Option<&Signed>) -> Client {
+        let identity = signed.cloned().map(|Signed { certificate, key }| Identity { certificate, key });
         let mut config = Config::new([self.url.clone()], TIMEOUT);
-        config.tls = Some(Tls { ca: ca.pem.clone(), identity: identity.cloned() });
+        config.tls = Some(Tls { ca: ca.pem.clone(), identity });
         Client::new(config).unwrap()
     }
 
@@ -103,8 +50,9 @@ impl Secured {
         }
     }
 
-    fn wait_listening(&self, address: &str) {
-        etcd_lab::until("somebody listens", || TcpListener::bind((address, 2379)).is_err().then_some(()));
+    fn wait_listening(&self) {
+        let address = self.url.trim_start_matches("https://");
+        etcd_lab::until("somebody listens", || TcpListener::bind(address).is_err().then_some(()));
     }
 }
 

@@ -192,15 +192,6 @@ impl Failure {
             _ => false,
         }
     }
-
-    /// Returns what a person should look at where the line does not say it: fleetd answers, etcd does not.
-    pub fn hint(&self) -> Option<&'static str> {
-        let Self::Api { source, .. } = self else { return None };
-        (source.kind == api::ErrorKind::Unavailable).then_some(
-            "hint: etcd may have lost its quorum; `slipway etcd check` on the machine that was asked says which member \
-             is away",
-        )
-    }
 }
 
 /// Returns a number of units in words.
@@ -244,16 +235,5 @@ mod tests {
         assert_eq!(closed.line(), None);
         let full = Failure::Output(io::Error::from(io::ErrorKind::StorageFull));
         assert!(full.line().is_some());
-    }
-
-    #[test]
-    fn only_what_may_pass_has_a_hint_at_the_store() {
-        let api = |kind| Failure::Api {
-            doing: "listing machines".to_owned(),
-            source: api::Error { kind, message: "m".to_owned() },
-        };
-        assert!(api(api::ErrorKind::Unavailable).hint().is_some_and(|hint| hint.contains("quorum")));
-        assert!(api(api::ErrorKind::Unreachable).hint().is_none());
-        assert!(api(api::ErrorKind::NotFound).hint().is_none());
     }
 }

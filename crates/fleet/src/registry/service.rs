@@ -15,7 +15,8 @@ use fleet_core::engine::Settings;
 use fleet_core::model::{Hold, MachineId};
 use fleet_core::name::UnitName;
 
-use super::{Keys, Marker, store_error, to_json};
+use super::errors::{read_error, write_error};
+use super::{Keys, Marker, to_json};
 use crate::api::{
     Api, Error, ErrorKind, Explanation, Filter, Look, Machine, MetadataChange, Move, Page, Put, Token, Unit,
     UnitState, Wish,
@@ -65,9 +66,13 @@ impl Service {
     /// When the store does not do as asked.
     pub async fn mark(&self) -> Result<(), Error> {
         let key = self.keys.marker();
+        // A store that is full, or may only be read, refuses what could write although nothing is to be written.
+        if self.client.get(&key).await.map_err(|err| read_error(&err))?.kv.is_some() {
+            return Ok(());
+        }
         let marker = to_json(&Marker { format: FORMAT, machine: self.machine.clone() });
         let txn = Txn::new().when(Compare::absent(&key)).then(Op::put(&key, marker));
-        self.client.txn(txn).await.map(drop).map_err(|err| store_error(&err))
+        self.client.txn(txn).await.map(drop).map_err(|err| write_error(&err))
     }
 }
 

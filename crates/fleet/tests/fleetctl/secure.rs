@@ -3,30 +3,25 @@
 use std::fs;
 use std::path::Path;
 
+use etcd_lab::Authority;
 use fleet::http::TlsFiles;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 use super::lab::{Lab, Said};
 
 /// Makes an authority in a folder, with a certificate of the server and one of `fleetctl`.
 fn certificates(dir: &Path) -> [TlsFiles; 2] {
     fs::create_dir(dir).unwrap();
-    let mut params = CertificateParams::new(vec![]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let key = KeyPair::generate().unwrap();
-    fs::write(dir.join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
-    let issuer = Issuer::new(params, key);
+    let authority = Authority::new("authority");
+    fs::write(dir.join("ca.pem"), &authority.pem).unwrap();
     [("server", "127.0.0.1"), ("client", "client")].map(|(file, name)| {
         let files = TlsFiles {
             ca: dir.join("ca.pem"),
             certificate: dir.join(file).with_extension("pem"),
             key: dir.join(file).with_extension("key"),
         };
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        fs::write(&files.certificate, params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
-        fs::write(&files.key, key.serialize_pem()).unwrap();
+        let signed = authority.sign(name);
+        fs::write(&files.certificate, signed.certificate).unwrap();
+        fs::write(&files.key, signed.key).unwrap();
         files
     })
 }

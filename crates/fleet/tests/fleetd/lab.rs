@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Where it all is.
 pub struct Lab {
+    /// Where it looks for the system's bus.
+    pub bus: String,
     dir: TempDir,
     manager: UnixDatagram,
 }
@@ -47,7 +49,9 @@ impl Lab {
         let dir = tempfile::tempdir().unwrap();
         let manager = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         manager.set_read_timeout(Some(LOOK)).unwrap();
-        let lab = Self { dir, manager };
+        // This machine's service manager is no business of a test.
+        let bus = "unix:path=/nonexistent/bus".to_owned();
+        let lab = Self { bus, dir, manager };
         lab.set(settings);
         lab
     }
@@ -72,8 +76,7 @@ impl Lab {
             .env_clear()
             .env("NOTIFY_SOCKET", self.path("notify"))
             .env("RUNTIME_DIRECTORY", self.dir.path())
-            // This machine's service manager is no business of a test.
-            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus")
+            .env("DBUS_SYSTEM_BUS_ADDRESS", &self.bus)
             .stdin(Stdio::null());
         command
     }

@@ -1,8 +1,16 @@
 //! Whole clusters: three members of etcd, engines that stand by for each other, agents with service managers in
 //! memory. One part is taken away at a time, and what ran must run on or run again elsewhere.
 
+#[path = "cluster/bus.rs"]
+mod bus;
+#[path = "cluster/killed.rs"]
+mod killed;
 #[path = "cluster/lab.rs"]
 mod lab;
+#[path = "cluster/space.rs"]
+mod space;
+#[path = "cluster/watchers.rs"]
+mod watchers;
 
 use std::time::Instant;
 

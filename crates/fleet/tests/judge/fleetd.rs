@@ -2,7 +2,7 @@
 
 #[path = "../fleetd/lab.rs"]
 #[expect(dead_code, reason = "tests without a store use the rest")]
-mod lab;
+pub mod lab;
 
 use etcd_lab::{Cluster, Programs};
 

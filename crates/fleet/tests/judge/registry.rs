@@ -16,6 +16,8 @@ mod placement;
 mod races;
 #[path = "registry/service.rs"]
 mod service;
+#[path = "registry/slow_line.rs"]
+pub mod slow_line;
 #[path = "registry/terms.rs"]
 mod terms;
 

@@ -1,5 +1,7 @@
 //! The talk's session with fleet, on one machine: what an operator types, and what becomes of it.
 
+mod tunnel;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -34,7 +36,8 @@ pub fn session(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
         Ok(())
     })?;
     guest.sh(&FILES.replace("LAST_WORDS", LAST_WORDS))?;
-    let target = target(&guest.sh("cat /etc/machine-id")?)?;
+    let id = guest.sh("cat /etc/machine-id")?;
+    let target = target(&id)?;
     lab.check("`fleetctl start` says where the unit runs, and it does", || {
         let said = fleetctl(guest, "start foo.service")?;
         ensure!(said == format!("Unit {FOO} launched on {target}"), "it said `{said}`");
@@ -45,6 +48,7 @@ pub fn session(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
         ensure!(status.contains("active (running)"), "its status is:\n{status}");
         Ok(())
     })?;
+    lab.check("fleetctl reaches it through a tunnel of SSH", || tunnel::leads_there(guest, &id))?;
     lab.check("a unit that fails is shown as failed, with its last words", || {
         // Whether it was seen running before it failed is not what is looked at.
         guest.run("fleetctl start bad.service", COMMAND)?;

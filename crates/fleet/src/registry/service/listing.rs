@@ -9,8 +9,8 @@ use fleet_core::name::UnitName;
 use super::rows::{state_row, unit_row};
 use super::{Service, unit_name};
 use crate::api::{Error, Filter, Page, Token, Unit, UnitState};
-use crate::registry::errors::listing_error;
-use crate::registry::{Key, PlaceValue, StateValue, UnitValue, from_json, store_error};
+use crate::registry::errors::{listing_error, read_error};
+use crate::registry::{Key, PlaceValue, StateValue, UnitValue, from_json};
 
 impl Service {
     /// Units by name, global ones among them: each kind's next page is merged with the other's.
@@ -106,7 +106,7 @@ impl Service {
             return Ok(vec![machine]);
         }
         let prefix = self.keys.machines();
-        let listing = self.client.list(&prefix).await.map_err(|err| store_error(&err))?;
+        let listing = self.client.list(&prefix).await.map_err(|err| read_error(&err))?;
         let machines = listing.kvs.iter().filter_map(|kv| match self.keys.parse(&kv.key) {
             Some(Key::Machine(machine)) => Some(machine),
             _ => None,
@@ -144,7 +144,7 @@ impl Service {
         let mut found = Vec::new();
         for keys in keys.chunks(100) {
             let txn = keys.iter().fold(Txn::new(), |txn, key| txn.then(Op::get(key)));
-            let outcome = self.client.txn(txn).await.map_err(|err| store_error(&err))?;
+            let outcome = self.client.txn(txn).await.map_err(|err| read_error(&err))?;
             found.extend(outcome.answers.into_iter().filter_map(|answer| match answer {
                 Answer::Got(kv) => kv,
                 Answer::Put | Answer::Deleted(_) => None,

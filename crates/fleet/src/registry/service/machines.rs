@@ -8,9 +8,9 @@ use fleet_core::model::{Hold, MachineId};
 
 use super::Service;
 use crate::api::{Error, ErrorKind, Machine, MetadataChange, Page, Token};
-use crate::registry::errors::listing_error;
+use crate::registry::errors::{listing_error, read_error, write_error};
 use crate::registry::understood::MachineKeys;
-use crate::registry::{HoldValue, Key, MetaValue, store_error, to_json};
+use crate::registry::{HoldValue, Key, MetaValue, to_json};
 
 impl Service {
     pub(super) async fn list_machines(&self, from: Option<Token>) -> Result<Page<Machine>, Error> {
@@ -47,7 +47,7 @@ impl Service {
     }
 
     async fn below(&self, prefix: &str) -> Result<Vec<KeyValue>, Error> {
-        self.client.list(prefix).await.map(|listing| listing.kvs).map_err(|err| store_error(&err))
+        self.client.list(prefix).await.map(|listing| listing.kvs).map_err(|err| read_error(&err))
     }
 
     pub(super) async fn overlay(&self, changes: &[MetadataChange]) -> Result<(), Error> {
@@ -71,7 +71,7 @@ impl Service {
                 None => Op::delete(key),
             })
         });
-        self.client.txn(txn).await.map(drop).map_err(|err| store_error(&err))
+        self.client.txn(txn).await.map(drop).map_err(|err| write_error(&err))
     }
 
     pub(super) async fn hold_machine(&self, machine: &MachineId, hold: Hold) -> Result<(), Error> {
@@ -82,7 +82,7 @@ impl Service {
                 .when(Compare::exists(&self.keys.machine(machine)))
                 .then(Op::put(&key, to_json(&HoldValue { hold }))),
         };
-        let outcome = self.client.txn(txn).await.map_err(|err| store_error(&err))?;
+        let outcome = self.client.txn(txn).await.map_err(|err| write_error(&err))?;
         if outcome.succeeded {
             return Ok(());
         }

@@ -8,14 +8,15 @@ use fleet_core::name::UnitName;
 
 use super::{Service, no_unit};
 use crate::api::{Error, Explanation, Look, Lost, Move};
-use crate::registry::{RebalanceValue, Sight, store_error, to_json};
+use crate::registry::errors::{read_error, write_error};
+use crate::registry::{RebalanceValue, Sight, to_json};
 
 /// A listing is one moment: for how long machines were lost before it, only the engine knows, and tells below `lost/`.
 const NOW: Moment = Moment(0);
 
 impl Service {
     async fn look(&self) -> Result<Sight, Error> {
-        let listing = self.client.list(self.keys.all()).await.map_err(|err| store_error(&err))?;
+        let listing = self.client.list(self.keys.all()).await.map_err(|err| read_error(&err))?;
         let mut sight = Sight::new(self.keys.clone(), self.settings);
         sight.replace(&listing.kvs, listing.revision);
         sight.snapshot.observe(NOW);
@@ -43,7 +44,7 @@ impl Service {
         if look == Look::AndDo && !moves.is_empty() {
             let value = to_json(&RebalanceValue { machine: self.machine.clone() });
             let txn = Txn::new().then(Op::put(&self.keys.rebalance(), value));
-            self.client.txn(txn).await.map_err(|err| store_error(&err))?;
+            self.client.txn(txn).await.map_err(|err| write_error(&err))?;
         }
         let own = |moved: engine::Move| Move {
             unit: moved.unit.to_string(),

@@ -9,9 +9,9 @@ use fleet_core::unit_file::UnitFile;
 use super::rows::unit_row;
 use super::{RACE_PAUSE, RACES_MAX, Service, no_unit};
 use crate::api::{Error, ErrorKind, Put, Unit, Wish};
+use crate::registry::errors::{read_error, write_error};
 use crate::registry::{
-    EntryValue, PlaceValue, StateValue, Understood, UnitValue, from_json, store_error, to_json,
-    understand_unit,
+    EntryValue, PlaceValue, StateValue, Understood, UnitValue, from_json, to_json, understand_unit,
 };
 
 /// What the store has of one unit.
@@ -166,7 +166,7 @@ impl Service {
             let text = "the unit file is too long for the store: put large data into a file of its own";
             return Err(Error::new(ErrorKind::Invalid, text));
         }
-        let outcome = self.client.txn(txn).await.map_err(|err| store_error(&err))?;
+        let outcome = self.client.txn(txn).await.map_err(|err| write_error(&err))?;
         Ok(if outcome.succeeded { Tried::Done(done) } else { Tried::Race })
     }
 
@@ -202,7 +202,7 @@ impl Service {
     /// Reads some keys at one revision.
     async fn gets<const N: usize>(&self, keys: [String; N]) -> Result<[Option<KeyValue>; N], Error> {
         let txn = keys.iter().fold(Txn::new(), |txn, key| txn.then(Op::get(key)));
-        let outcome = self.client.txn(txn).await.map_err(|err| store_error(&err))?;
+        let outcome = self.client.txn(txn).await.map_err(|err| read_error(&err))?;
         let got = outcome.answers.into_iter().map(|answer| match answer {
             Answer::Got(kv) => kv,
             Answer::Put | Answer::Deleted(_) => None,

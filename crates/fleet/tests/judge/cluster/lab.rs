@@ -7,7 +7,7 @@ use std::time::Duration;
 use etcd_lab::{Cluster, Programs};
 use etcd_rpc::{Client, Config};
 use fleet::agent::{Agent, Settings as AgentSettings};
-use fleet::api::{Api as _, Wish};
+use fleet::api::{Api as _, Error, Wish};
 use fleet::engine::{Engine, Settings as EngineSettings};
 use fleet::http::Metrics;
 use fleet::journal::Journal;
@@ -33,6 +33,35 @@ const REQUEST: Duration = Duration::from_secs(10);
 const ENGINES: usize = 2;
 /// Nothing is this slow unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What a cluster is made of.
+#[derive(Clone, Copy)]
+pub struct Shape<'a> {
+    /// Members of etcd.
+    pub members: usize,
+    /// Arguments that each member has beside the usual ones.
+    pub args: &'a [&'a str],
+    /// Machines, each with an agent.
+    pub machines: usize,
+    /// Which machines have no way to the store but their line.
+    pub cut_off: CutOff,
+    /// How long leases live, and how long a lost machine keeps its units.
+    pub ttl: Duration,
+}
+
+/// Machines that are cut off when their line is; the others ask another member then.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum CutOff {
+    Nobody,
+    TheLast,
+    All,
+}
+
+impl Shape<'_> {
+    pub fn new(members: usize, machines: usize, ttl: Duration) -> Self {
+        Self { members, args: &[], machines, cut_off: CutOff::TheLast, ttl }
+    }
+}
 
 /// A cluster.
 pub struct Lab {
@@ -65,7 +94,13 @@ fn spans(ttl: Duration) -> Spans {
 impl Lab {
     /// A cluster whose machines are all there.
     pub async fn new(programs: &Programs, members: usize, machines: usize, ttl: Duration) -> Self {
-        let etcd = Cluster::start(programs, members);
+        Self::of(programs, Shape::new(members, machines, ttl)).await
+    }
+
+    /// A cluster of this shape.
+    pub async fn of(programs: &Programs, shape: Shape<'_>) -> Self {
+        let Shape { members, args, machines, cut_off, ttl } = shape;
+        let etcd = Cluster::start_with(programs, members, args);
         let urls: Vec<String> = etcd.members.iter().map(etcd_lab::Member::client_url).collect();
         let store = client(&urls);
         let keys = Keys::new(PREFIX);
@@ -79,8 +114,11 @@ impl Lab {
             // Each machine asks the member beside it, and with it is cut off from all.
             let line = Line::to(&urls[machine % urls.len()]).await;
             let others = urls.iter().enumerate().filter(|(n, _)| *n != machine % urls.len());
-            // The last machine is the one that tests cut off: it has its line alone.
-            let is_cut_off = machine + 1 == machines;
+            let is_cut_off = match cut_off {
+                CutOff::Nobody => false,
+                CutOff::TheLast => machine + 1 == machines,
+                CutOff::All => true,
+            };
             let mut endpoints = vec![line.url()];
             endpoints.extend(others.filter(|_| !is_cut_off).map(|(_, url)| url.clone()));
             let places = Places { units: dir.join("units"), dropins: dir.join("system") };
@@ -125,24 +163,34 @@ impl Lab {
             tasks.push(own);
         }
         let lab = Self { etcd, fakes, lines, store, service, keys, tasks, _dir: dir };
-        lab.wait("all machines are there", async |lab: &Self| {
-            lab.store.list(&lab.keys.machines()).await.is_ok_and(|listing| listing.kvs.len() == machines)
-        })
-        .await;
+        lab.wait_machines(machines).await;
         lab
     }
 
     /// Starts a unit; the store must take it.
     pub async fn start(&self, unit: &str) {
-        self.service.put_unit(unit, wish()).await.unwrap();
+        self.try_start(unit).await.unwrap();
+    }
+
+    /// Starts a unit, if the store takes it.
+    pub async fn try_start(&self, unit: &str) -> Result<(), Error> {
+        self.service.put_unit(unit, wish()).await.map(drop)
+    }
+
+    /// Stops a unit; it stays where it is.
+    pub async fn stop(&self, unit: &str) {
+        let wish = Wish { content: None, desired: Some(State::Loaded) };
+        self.service.put_unit(unit, wish).await.unwrap();
+    }
+
+    /// Removes a unit.
+    pub async fn destroy(&self, unit: &str) {
+        self.service.delete_unit(unit).await.unwrap();
     }
 
     /// Starts a unit as a person does whose store is away for a moment.
     pub async fn start_again_and_again(&self, unit: &str) {
-        self.wait("the store takes a unit", async |lab: &Self| {
-            lab.service.put_unit(unit, wish()).await.is_ok()
-        })
-        .await;
+        self.wait("the store takes a unit", async |lab: &Self| lab.try_start(unit).await.is_ok()).await;
     }
 
     /// Starts many units.
@@ -152,18 +200,67 @@ impl Lab {
         }
     }
 
-    /// Machines of units that are reported active, by unit.
-    async fn active(&self) -> BTreeMap<String, Vec<MachineId>> {
-        let mut active: BTreeMap<String, Vec<MachineId>> = BTreeMap::new();
-        let Ok(listing) = self.store.list(&self.keys.states()).await else { return active };
+    /// What the registry has of wishes: units and values.
+    pub async fn wishes(&self) -> Vec<(String, Vec<u8>)> {
+        let listing = self.store.list(&self.keys.units()).await.unwrap();
+        listing.kvs.into_iter().map(|kv| (kv.key, kv.value)).collect()
+    }
+
+    /// Writes something that is not fleet's.
+    pub async fn put(&self, key: &str, value: Vec<u8>) -> Result<i64, etcd_rpc::Error> {
+        self.store.put(key, value).await
+    }
+
+    /// Deletes something that is not fleet's.
+    pub async fn delete(&self, key: &str) {
+        assert!(self.store.delete(key).await.unwrap());
+    }
+
+    /// The store's revision.
+    pub async fn revision(&self) -> i64 {
+        self.store.get(&self.keys.marker()).await.unwrap().revision
+    }
+
+    /// ACTIVE of all units that are reported, by unit, and by whom.
+    async fn reported(&self) -> BTreeMap<String, Vec<(MachineId, String)>> {
+        let mut reported: BTreeMap<String, Vec<(MachineId, String)>> = BTreeMap::new();
+        let Ok(listing) = self.store.list(&self.keys.states()).await else { return reported };
         for kv in listing.kvs {
             let Some(Key::State(machine, unit)) = self.keys.parse(&kv.key) else { continue };
             let state: StateValue = from_json(&kv.value).unwrap();
-            if state.report.active == "active" {
-                active.entry(unit.to_string()).or_default().push(machine);
+            reported.entry(unit.to_string()).or_default().push((machine, state.report.active));
+        }
+        reported
+    }
+
+    /// Machines of units that are reported active, by unit.
+    pub async fn active(&self) -> BTreeMap<String, Vec<MachineId>> {
+        let mut active = BTreeMap::new();
+        for (unit, reports) in self.reported().await {
+            let is_active = |(machine, active)| (active == "active").then_some(machine);
+            let machines: Vec<MachineId> = reports.into_iter().filter_map(is_active).collect();
+            if !machines.is_empty() {
+                active.insert(unit, machines);
             }
         }
         active
+    }
+
+    /// Waits until a unit is reported like this, by one machine.
+    pub async fn wait_reported(&self, unit: &str, state: &str) {
+        self.wait(&format!("{unit} is reported {state}"), async |lab: &Self| {
+            let reported = lab.reported().await;
+            reported.get(unit).is_some_and(|all| matches!(&all[..], [(_, active)] if active == state))
+        })
+        .await;
+    }
+
+    /// Waits until so many machines are alive.
+    pub async fn wait_machines(&self, count: usize) {
+        self.wait(&format!("{count} machines are alive"), async |lab: &Self| {
+            lab.store.list(&lab.keys.machines()).await.is_ok_and(|listing| listing.kvs.len() == count)
+        })
+        .await;
     }
 
     /// How many units are reported active by a machine.
@@ -188,11 +285,10 @@ impl Lab {
 
     /// Waits until nobody writes for a second, and returns the store's revision.
     pub async fn quiet_revision(&self) -> i64 {
-        let revision = async || self.store.get(&self.keys.marker()).await.unwrap().revision;
-        let mut last = revision().await;
+        let mut last = self.revision().await;
         loop {
             sleep(Duration::from_secs(1)).await;
-            let now = revision().await;
+            let now = self.revision().await;
             if now == last {
                 return now;
             }

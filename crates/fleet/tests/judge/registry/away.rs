@@ -106,10 +106,8 @@ async fn without_a_majority_nothing_is_changed_and_a_majority_is_enough() {
     })
     .await;
     assert_unavailable(&service).await;
-    let list = cluster.initial_cluster();
-    for place in [leader, follower] {
-        cluster.members[place].start(&["--initial-cluster", &list]);
-    }
+    cluster.start_again(leader);
+    cluster.start_again(follower);
     wait("all is as it was", async || service.units(None).await.is_ok_and(|page| page.rows.len() == 1)).await;
     wait("units are placed again", async || {
         let put = service.put_unit("b.service", wish(SLEEPER, State::Launched)).await;

@@ -1,69 +1,14 @@
 //! Terms of engines: one at a time, handed over, and fenced.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use etcd_rpc::{Client, Config};
 use fleet::registry::{TermValue, to_json};
 use fleet_core::model::State;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use super::SLEEPER;
 use super::lab::{Lab, TERM_TTL, begin, id};
-
-/// A line whose way to etcd can be held up. What was sent arrives when it goes on, however late; answers and watches
-/// are not held up, so that whoever is behind it still hears, decides and writes.
-struct SlowLine {
-    url: String,
-    is_held: Arc<AtomicBool>,
-}
-
-impl SlowLine {
-    async fn to(to: &str) -> Self {
-        let to = to.strip_prefix("http://").unwrap().to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let is_held = Arc::new(AtomicBool::new(false));
-        let held = Arc::clone(&is_held);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let Ok(server) = TcpStream::connect(&to).await else { continue };
-                let ((mut from, mut back), (mut answers, mut forth)) =
-                    (client.into_split(), server.into_split());
-                tokio::spawn(async move { tokio::io::copy(&mut answers, &mut back).await });
-                let held = Arc::clone(&held);
-                tokio::spawn(async move {
-                    let mut bytes = [0; 4096];
-                    while let Ok(n) = from.read(&mut bytes).await {
-                        while held.load(Ordering::SeqCst) {
-                            sleep(Duration::from_millis(10)).await;
-                        }
-                        if n == 0 || forth.write_all(&bytes[..n]).await.is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        Self { url, is_held }
-    }
-
-    /// A client that waits for answers for longer than any stall of the test.
-    fn client(&self) -> Client {
-        Client::new(Config::new([self.url.as_str()], Duration::from_secs(40))).unwrap()
-    }
-
-    fn hold(&self) {
-        self.is_held.store(true, Ordering::SeqCst);
-    }
-
-    fn go_on(&self) {
-        self.is_held.store(false, Ordering::SeqCst);
-    }
-}
+use super::slow_line::SlowLine;
 
 async fn no_engine(lab: &Lab) {
     let there = async || lab.store.get(&lab.keys.engine()).await.unwrap().kv.is_some();
