@@ -20,7 +20,7 @@ mod operations;
 mod record;
 mod slot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use slots::Version;
@@ -50,6 +50,8 @@ pub struct Semaphore {
     max: i64,
     /// Holders, and what is known of them: nothing where another program took the slot.
     holders: BTreeMap<String, Option<Slot>>,
+    /// Machines that locksmith drained and whose slot was taken from them: they undrain themselves once they are back.
+    undrain: BTreeSet<String>,
     versions: BTreeMap<Version, VersionRecord>,
     /// Entries of `versions` whose name or state is not of ours.
     foreign_versions: Map<String, Value>,
@@ -62,6 +64,7 @@ impl Default for Semaphore {
         Self {
             max: 1,
             holders: BTreeMap::new(),
+            undrain: BTreeSet::new(),
             versions: BTreeMap::new(),
             foreign_versions: Map::new(),
             foreign: Map::new(),
@@ -94,6 +97,11 @@ impl Semaphore {
     /// Returns what is known of a holder.
     pub fn slot(&self, id: &str) -> Option<&Slot> {
         self.holders.get(id)?.as_ref()
+    }
+
+    /// Returns whether a machine was drained by locksmith when its slot was taken from it, and has not come back since.
+    pub fn is_left_drained(&self, id: &str) -> bool {
+        self.undrain.contains(id)
     }
 
     /// Returns what became of versions, oldest first.

@@ -1,5 +1,7 @@
 //! The semaphore: the original's value, operations and their refusals, and what holds for any of them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use expect_test::expect;
 use jiff::Timestamp;
 use locksmith_core::semaphore::{Error, Outcome, Refusal, SIZE_MAX, Semaphore, Slot, State, VERSIONS_MAX};
@@ -251,6 +253,21 @@ fn a_stale_slot_is_released_with_a_failure_of_what_it_tried() {
     assert_eq!(refusal(free.lock("m2", slot(3))), expected);
     let good = held.record("m2", &good(3)).release_stale("m1", at(0), at(9)).unwrap();
     assert!(good.lock("m2", slot(3)).is_ok());
+}
+
+#[test]
+fn a_drained_machine_whose_slot_is_taken_from_it_is_known_until_it_settles() {
+    let held = Semaphore::default().lock("m1", Slot { drained: true, ..slot(3) }).unwrap();
+    for taken in [held.take_away("m1").unwrap(), held.release_stale("m1", at(0), at(9)).unwrap()] {
+        assert!(!taken.holds("m1") && taken.is_left_drained("m1"));
+        assert_eq!(parse(&write(&taken)), taken);
+        assert!(!taken.settle("m1", &Outcome::Neither).is_left_drained("m1"));
+    }
+    assert!(write(&held.take_away("m1").unwrap()).contains(r#""undrain":["m1"]"#));
+    assert!(!held.unlock("m1").unwrap().is_left_drained("m1"));
+    let plain = Semaphore::default().lock("m1", slot(3)).unwrap();
+    assert_eq!(plain.take_away("m1").unwrap(), Semaphore::default());
+    assert_eq!(refusal(plain.take_away("m2")), "holder does not exist");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Windows: the vectors of the original, what is refused, and every minute of two weeks looked at.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use std::time::Duration;
 
 use jiff::civil::{Date, date};

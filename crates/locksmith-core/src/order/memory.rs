@@ -80,6 +80,8 @@ pub(super) enum Doing {
     Nothing,
     /// To take a slot.
     Lock,
+    /// To tell users.
+    Notify,
     /// To drain or to reboot.
     Attempt,
     /// Something else.
@@ -102,9 +104,14 @@ impl Memory {
     pub(super) fn take_last(&mut self, seen: &Seen) {
         match (&seen.last, self.doing) {
             (Last::Done, Doing::Nothing) => {}
-            (Last::Done, Doing::Lock | Doing::Attempt | Doing::Other) => self.retry = None,
+            (Last::Done, Doing::Lock | Doing::Notify | Doing::Attempt | Doing::Other) => self.retry = None,
             (Last::Failed { why }, Doing::Lock) => {
                 self.pause_attempts(seen, why);
+                self.pause_retries(seen, why);
+            }
+            (Last::Failed { why }, Doing::Notify) => {
+                // Nobody knows.
+                self.notice = None;
                 self.pause_retries(seen, why);
             }
             (Last::Failed { why }, Doing::Attempt) => {

@@ -18,7 +18,8 @@ pub enum Next {
     },
     /// Read the semaphore, the members of etcd and fleet, and step again at once with the reading.
     Read,
-    /// Tell logged-in terminals that the machine reboots in five minutes.
+    /// Tell logged-in terminals that the machine reboots in five minutes. It has failed only if nobody could be told: a
+    /// terminal that takes nothing is none.
     Notify,
     /// `slipway-update refuse VERSION --reason REASON`.
     Refuse {

@@ -17,7 +17,7 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, reading: &Reading, semaph
     if let Some(why) = reading.etcd.not_back() {
         return wait(seen, memory, why);
     }
-    if slot.is_some_and(|slot| slot.drained) {
+    if slot.map_or(semaphore.is_left_drained(&seen.me.id), |slot| slot.drained) {
         match reading.fleet {
             Fleet::Here { hold: Hold::Draining, .. } => {
                 return Decision::new(Next::Undrain, Phase::Release, "the machine is back");

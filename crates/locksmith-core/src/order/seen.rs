@@ -161,7 +161,8 @@ pub enum Hold {
 pub enum Own {
     /// No slot.
     None,
-    /// A slot of the boot before, or of a boot of which nothing is known.
+    /// A slot of the boot before, or of a boot of which nothing is known; or one that was taken from it while it was
+    /// drained.
     Old,
     /// A slot that it took in this boot.
     Current,
@@ -172,7 +173,7 @@ pub enum Own {
 /// Says what a machine has.
 pub fn own(semaphore: &Semaphore, me: &Me) -> Own {
     if !semaphore.holds(&me.id) {
-        return Own::None;
+        return if semaphore.is_left_drained(&me.id) { Own::Old } else { Own::None };
     }
     let Some(slot) = semaphore.slot(&me.id) else { return Own::Old };
     match (&slot.boot, slot.since) {

@@ -51,6 +51,7 @@ pub fn step(seen: &Seen, memory: &Memory) -> Step {
     memory.doing = match &next {
         Next::Wait { .. } | Next::Read => Doing::Nothing,
         Next::Lock(_) => Doing::Lock,
+        Next::Notify => Doing::Notify,
         Next::Drain { .. } | Next::Reboot => Doing::Attempt,
         _ => Doing::Other,
     };

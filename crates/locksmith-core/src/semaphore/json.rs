@@ -1,6 +1,6 @@
 //! From JSON and back. What is read is foreign: other programs and people write it too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -50,6 +50,8 @@ struct RawSemaphore<'a> {
     holders: Vec<&'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     slots: BTreeMap<&'a str, RawSlot<'a>>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    undrain: &'a BTreeSet<String>,
     #[serde(skip_serializing_if = "RawVersions::is_empty")]
     versions: RawVersions<'a>,
     #[serde(flatten)]
@@ -86,7 +88,8 @@ impl Semaphore {
         drop(foreign.remove("semaphore"));
         let max = foreign.remove("max").as_ref().and_then(Value::as_i64);
         let max = max.ok_or_else(|| field("max", "a whole number"))?;
-        let ids = holders(foreign.remove("holders"))?;
+        let ids = machines(foreign.remove("holders"), "holders")?;
+        let undrain: BTreeSet<String> = machines(foreign.remove("undrain"), "undrain")?.into_iter().collect();
         let mut slots = object(foreign.remove("slots"), "slots")?;
         let mut holders = BTreeMap::new();
         for id in ids {
@@ -96,8 +99,9 @@ impl Semaphore {
             };
             holders.insert(id, slot);
         }
-        if HOLDERS_MAX < holders.len() {
-            return Err(Error::TooManyHolders { found: holders.len() });
+        let found = holders.len().max(undrain.len());
+        if HOLDERS_MAX < found {
+            return Err(Error::TooManyHolders { found });
         }
         let mut versions = BTreeMap::new();
         let mut foreign_versions = Map::new();
@@ -111,7 +115,7 @@ impl Semaphore {
                 }
             }
         }
-        let mut semaphore = Self { max, holders, versions, foreign_versions, foreign };
+        let mut semaphore = Self { max, holders, undrain, versions, foreign_versions, foreign };
         semaphore.keep_newest();
         Ok(semaphore)
     }
@@ -127,6 +131,7 @@ impl Semaphore {
             max: self.max,
             holders: self.holders.keys().map(String::as_str).collect(),
             slots,
+            undrain: &self.undrain,
             versions: RawVersions { ours, foreign: &self.foreign_versions },
             foreign: &self.foreign,
         };
@@ -148,15 +153,15 @@ fn field(field: &str, expected: &'static str) -> Error {
     Error::Field { field: field.chars().filter(|c| !c.is_control()).take(200).collect(), expected }
 }
 
-fn holders(value: Option<Value>) -> Result<Vec<String>, Error> {
+fn machines(value: Option<Value>, name: &str) -> Result<Vec<String>, Error> {
     let list = match value {
         None | Some(Value::Null) => vec![],
         Some(Value::Array(list)) => list,
-        Some(_) => return Err(field("holders", "a list or null")),
+        Some(_) => return Err(field(name, "a list or null")),
     };
     let id = |value| match value {
         Value::String(id) if is_id(&id) => Ok(id),
-        _ => Err(field("holders", "a list of machine ids of 1 to 128 bytes")),
+        _ => Err(field(name, "a list of machine ids of 1 to 128 bytes")),
     };
     list.into_iter().map(id).collect()
 }

@@ -11,16 +11,14 @@ use super::{HOLDERS_MAX, ID_MAX, Semaphore, Slot, State, TEXT_MAX, VersionRecord
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A machine of the group failed with the version.
-    #[error("version {version} failed on {by}: {stage}: {reason}")]
+    #[error("version {version} failed on {by}: {failure}")]
     Failed {
         /// The version.
         version: Version,
         /// Machine that failed.
         by: String,
-        /// How far it came.
-        stage: String,
-        /// What the failing check said.
-        reason: String,
+        /// How far it came, and what the failing check said.
+        failure: String,
     },
     /// Another machine tries the version, which nobody has found good yet.
     #[error("version {version} is tried by {by} first")]
@@ -121,12 +119,8 @@ impl Semaphore {
         if let Some(VersionRecord { state: State::Failed { stage, reason }, by, .. }) =
             self.versions.get(version)
         {
-            return Err(Refusal::Failed {
-                version: version.clone(),
-                by: by.clone(),
-                stage: stage.clone(),
-                reason: reason.clone(),
-            });
+            let failure = format!("{stage}: {reason}");
+            return Err(Refusal::Failed { version: version.clone(), by: by.clone(), failure });
         }
         match self.tried_by(version, id) {
             Some(by) if !self.is_good(version) => {
@@ -136,16 +130,26 @@ impl Semaphore {
         }
     }
 
-    /// Takes the slot of a machine back.
+    /// Takes the slot of a machine back, by the machine itself.
     pub fn unlock(&self, id: &str) -> Result<Self, Refusal> {
         let mut next = self.clone();
         next.holders.remove(id).map(|_| next).ok_or(Refusal::NoHolder)
     }
 
-    /// Takes the slot of a machine back that never came back: the one it has held since then, and no later one. A version
+    /// Takes the slot of a machine from it, by somebody else. If locksmith drained the machine, it is left drained, and
+    /// undrains itself when it is back.
+    pub fn take_away(&self, id: &str) -> Result<Self, Refusal> {
+        let mut next = self.unlock(id)?;
+        if self.slot(id).is_some_and(|slot| slot.drained) && next.undrain.len() < HOLDERS_MAX {
+            next.undrain.insert(id.to_owned());
+        }
+        Ok(next)
+    }
+
+    /// Takes the slot of a machine from it that never came back: the one it has held since then, and no later one. A version
     /// that it tried, and that nobody found good, counts as failed with it: the next machine must not follow it.
     pub fn release_stale(&self, id: &str, since: Timestamp, now: Timestamp) -> Result<Self, Refusal> {
-        let next = self.unlock(id)?;
+        let next = self.take_away(id)?;
         let slot = self.slot(id).filter(|slot| slot.since == Some(since));
         let slot = slot.ok_or_else(|| Refusal::Anew { id: id.to_owned() })?;
         let Some(version) = slot.version.clone().filter(|version| !self.is_good(version)) else {
@@ -156,11 +160,13 @@ impl Semaphore {
         Ok(next.record(id, &Outcome::Failed { version, at: now, stage, reason }))
     }
 
-    /// Records what a machine knows of a version and takes its slot back, if it has one, in one write.
+    /// Records what a machine knows of a version and takes its slot back, if it has one, in one write. The machine is not
+    /// drained any more.
     #[must_use]
     pub fn settle(&self, id: &str, outcome: &Outcome) -> Self {
         let mut next = self.record(id, outcome);
         next.holders.remove(id);
+        next.undrain.remove(id);
         next
     }
 
