@@ -17,6 +17,9 @@ use crate::world::World;
 impl World {
     /// Lets the daemon of a machine go on.
     pub fn daemon(&mut self, n: usize) {
+        if self.has(Flaw::Leases) {
+            self.end_leases();
+        }
         self.count_step(n);
         match std::mem::take(&mut self.machines[n].daemon.task) {
             Task::Decide => self.decide(n, None),
@@ -38,6 +41,18 @@ impl World {
             }
             Task::Write { next, revision, value, tries } => self.write(n, next, revision, *value, tries),
             Task::Act(next) => self.act(n, next),
+        }
+    }
+
+    fn end_leases(&mut self) {
+        let wall = self.machines[0].wall(self.now).as_second();
+        let value = self.store.value.clone();
+        let old = value.holders().filter(|(_, slot)| {
+            slot.and_then(|slot| slot.since).is_some_and(|since| since.as_second() + 900 < wall)
+        });
+        let next = old.fold(value.clone(), |next, (id, _)| next.unlock(id).unwrap());
+        if next != value {
+            self.store.write(self.store.revision, next);
         }
     }
 
