@@ -257,7 +257,7 @@ fn a_slot_of_this_boot_ends_in_a_reboot_or_is_given_back() {
             "give-back undrain: nothing waits for a reboot any more",
             "give-back undrain: version 3.0.0 waits for a reboot, and the slot was taken for another reason",
             "reboot reboot: version 2.0.0 waits for a reboot",
-            "reboot reboot: version 2.0.0 waits for a reboot",
+            "give-back undrain: users are to be told first",
             "release wait 5: the semaphore cannot be read: no leader",
             "give-back undrain: etcd does not answer here",
             "give-back undrain: reboot would lose quorum (2 of 3 healthy)",
@@ -457,6 +457,20 @@ fn users_are_told_five_minutes_before_and_again_after_a_while() {
     lab.semaphore(|semaphore| semaphore.set_max(1));
     assert!(told(&lab.clone().after(900).act()).starts_with("lock lock"));
     assert!(told(&lab.after(901).act()).starts_with("notice notify"));
+}
+
+#[test]
+fn users_who_were_told_are_not_told_again_however_long_units_take() {
+    let mut lab = lab();
+    lab.seen.terminals = 1;
+    assert!(told(&lab.act()).starts_with("notice notify"));
+    assert!(told(&lab.act()).starts_with("notice wait 300"));
+    assert!(told(&lab.after(300).act()).starts_with("lock lock"));
+    let memory = lab.memory;
+    let mut lab = Lab { memory, ..held() };
+    lab.seen.terminals = 1;
+    lab.after(1500);
+    assert_eq!(told(&lab.act()), "reboot reboot: version 2.0.0 waits for a reboot");
 }
 
 #[test]
