@@ -51,11 +51,14 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Returns what the agent says of this machine.
+    /// Returns what the agent says of this machine, on which the version `running` runs.
     ///
     /// # Errors
     /// When it does not answer as it should.
-    pub async fn look(&mut self, host: &Host) -> Result<Local, Error> {
+    pub async fn look(&mut self, host: &Host, running: Option<&Version>) -> Result<Local, Error> {
+        if !host.path(COMPLETE_FILE).exists() {
+            return starting(host, running).await;
+        }
         // Before it is asked: what changes meanwhile is asked for again.
         let stamps = stamps(host);
         if let Some((known, asked, local)) = &self.known
@@ -76,6 +79,14 @@ impl Agent {
     pub fn forget(&mut self) {
         self.known = None;
     }
+}
+
+/// While the machine starts only what waits matters: nothing is blessed yet, and a start is not held up by a look at the
+/// EFI system partition.
+async fn starting(host: &Host, running: Option<&Version>) -> Result<Local, Error> {
+    let [waits, ..] = FILES;
+    let waiting = if host.path(waits).exists() { wanted().await? } else { None };
+    Ok(Local { running: running.cloned(), waiting, ..Local::default() })
 }
 
 /// Has a version refused.
@@ -155,6 +166,14 @@ mod tests {
         let text = r#"{"running_version":"2.0.0","good_version":"1.0.0"}"#;
         assert!(!local(status(text), None, true).blessed);
         assert!(!local(status(r#"{"running_version":null,"good_version":null}"#), None, true).blessed);
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_starts_is_not_asked_and_not_blessed() {
+        let (tree, running) = (agent_support::testing::Tree::new(), "2.0.0".parse().unwrap());
+        // There is no program to ask in this test.
+        let local = Agent::default().look(&tree.host, Some(&running)).await.unwrap();
+        assert_eq!(local, Local { running: Some(running), ..Local::default() });
     }
 
     #[test]

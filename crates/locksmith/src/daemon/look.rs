@@ -89,7 +89,7 @@ impl Daemon {
 
     /// Without the update agent nothing is known to wait and nothing to be blessed, so nothing is done.
     async fn local(&mut self) -> Local {
-        let (local, trouble) = match self.agent.look(&self.host).await {
+        let (local, trouble) = match self.agent.look(&self.host, self.me.version.as_ref()).await {
             Ok(local) => (local, None),
             Err(err) => (Local::default(), Some(format!("the update agent does not answer: {err}"))),
         };
