@@ -6,6 +6,7 @@ pub mod debian;
 pub mod disks;
 pub mod fleet;
 mod kept;
+pub mod locksmith;
 mod seeds;
 pub mod update;
 pub mod user_data;
@@ -25,7 +26,7 @@ pub use seeds::seeds;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("gpt_table", gpt_table),
     ("fat_boot_sector", fat_boot_sector),
     ("verity_device", verity_device),
@@ -40,6 +41,7 @@ pub const TARGETS: [Target; 16] = [
     ("payload_blocks", update::payload_blocks),
     ("cloud_config", user_data::cloud_config),
     ("fleet_unit", fleet::fleet_unit),
+    ("semaphore", locksmith::semaphore),
     ("fat_names", disks::fat_names),
     ("write_log", disks::write_log),
 ];

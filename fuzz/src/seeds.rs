@@ -31,6 +31,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             crate::update::seeds(target),
             crate::user_data::seeds(target),
             crate::fleet::seeds(target),
+            crate::locksmith::seeds(target),
         ]
         .concat(),
     }

@@ -7,6 +7,7 @@ use disk_image::{Extent, Table, fat};
 use fleet_core::name::UnitName;
 use fleet_core::requirements::Requirements;
 use fleet_core::unit_file::UnitFile;
+use locksmith_core::semaphore::Semaphore;
 use payload::{BlockList, Channel, Envelope, Kind, Manifest};
 use slipway_fuzz::{TARGETS, disk_around, kept, seeds};
 use uki::{cmdline_addon, validate_uki};
@@ -91,6 +92,9 @@ fn seeds_are_accepted() {
         let (name, text) = std::str::from_utf8(&seed).unwrap().split_once('\n').unwrap();
         let file = UnitFile::parse(text).unwrap();
         assert!(Requirements::of(&UnitName::parse(name).unwrap(), &file).is_ok(), "{name}");
+    }
+    for seed in seeds("semaphore") {
+        assert!(Semaphore::parse(&seed).unwrap().to_bytes().is_ok());
     }
     for seed in seeds("payload_channel") {
         assert!(Channel::parse(&seed).is_ok());

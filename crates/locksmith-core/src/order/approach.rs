@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use super::memory::Notice;
 use super::step::Decision;
 use super::{Memory, Next, Phase, Seen};
 
-/// How long users have after they were told.
-const NOTICE: Duration = Duration::from_secs(5 * 60);
-/// For how long after that attempts begin without another notice.
-const NOTICE_HOLDS: Duration = Duration::from_secs(15 * 60);
 /// How long a window is waited for before the clock is looked at again: it may have been set.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
@@ -36,13 +31,11 @@ fn told(seen: &Seen, memory: &Memory) -> Option<Decision> {
 
 /// Tells users, unless they know. Asked when nothing else is in the way, so that nobody is told of a reboot that does
 /// not come.
-pub(super) fn notice(seen: &Seen, memory: &mut Memory) -> Option<Decision> {
+pub(super) fn notice(seen: &Seen, memory: &Memory) -> Option<Decision> {
     let knows = memory.notice.is_some_and(|notice| seen.moment <= notice.valid);
     if knows || seen.terminals == 0 {
         return None;
     }
-    let due = seen.moment.after(NOTICE);
-    memory.notice = Some(Notice { due, valid: due.after(NOTICE_HOLDS) });
     let why = format!("{}; telling {} terminals", seen.goal(), seen.terminals);
     Some(Decision::new(Next::Notify, Phase::Notice, why))
 }

@@ -6,6 +6,10 @@ use slots::Version;
 
 use super::{Last, Moment, Own, Phase, Seen};
 
+/// How long users have after they were told.
+const NOTICE: Duration = Duration::from_secs(5 * 60);
+/// For how long after that attempts begin without another notice.
+const NOTICE_HOLDS: Duration = Duration::from_secs(15 * 60);
 /// First pause after an attempt that came to nothing.
 const ATTEMPT_FIRST: Duration = Duration::from_secs(10);
 /// First pause after something that could not be done.
@@ -104,14 +108,14 @@ impl Memory {
     pub(super) fn take_last(&mut self, seen: &Seen) {
         match (&seen.last, self.doing) {
             (Last::Done, Doing::Nothing) => {}
-            (Last::Done, Doing::Lock | Doing::Notify | Doing::Attempt | Doing::Other) => self.retry = None,
+            (Last::Done, Doing::Lock | Doing::Attempt | Doing::Other) => self.retry = None,
+            (Last::Done, Doing::Notify) => {
+                let due = seen.moment.after(NOTICE);
+                self.notice = Some(Notice { due, valid: due.after(NOTICE_HOLDS) });
+                self.retry = None;
+            }
             (Last::Failed { why }, Doing::Lock) => {
                 self.pause_attempts(seen, why);
-                self.pause_retries(seen, why);
-            }
-            (Last::Failed { why }, Doing::Notify) => {
-                // Nobody knows.
-                self.notice = None;
                 self.pause_retries(seen, why);
             }
             (Last::Failed { why }, Doing::Attempt) => {
@@ -119,7 +123,9 @@ impl Memory {
                 self.ended.get_or_insert_with(|| why.clone());
                 self.pause_retries(seen, why);
             }
-            (Last::Failed { why }, Doing::Nothing | Doing::Other) => self.pause_retries(seen, why),
+            (Last::Failed { why }, Doing::Nothing | Doing::Notify | Doing::Other) => {
+                self.pause_retries(seen, why)
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use locksmith_core::order::{
-    Fleet, Hold, Last, LocalEtcd, Me, Moment, Next, Reading, Seen, Settings, Wish, step,
+    Fleet, Hold, Last, LocalEtcd, Me, Moment, Next, Phase, Reading, Seen, Settings, Wish, step,
 };
 use locksmith_core::quorum::{Health, Member, MemberId, Role};
 use locksmith_core::semaphore::{Outcome, Refusal, Semaphore};
@@ -17,6 +17,9 @@ use crate::world::World;
 impl World {
     /// Lets the daemon of a machine go on.
     pub fn daemon(&mut self, n: usize) {
+        if self.has(Flaw::Leases) {
+            self.end_leases();
+        }
         self.count_step(n);
         match std::mem::take(&mut self.machines[n].daemon.task) {
             Task::Decide => self.decide(n, None),
@@ -41,6 +44,18 @@ impl World {
         }
     }
 
+    fn end_leases(&mut self) {
+        let wall = self.machines[0].wall(self.now).as_second();
+        let value = self.store.value.clone();
+        let old = value.holders().filter(|(_, slot)| {
+            slot.and_then(|slot| slot.since).is_some_and(|since| since.as_second() + 900 < wall)
+        });
+        let next = old.fold(value.clone(), |next, (id, _)| next.unlock(id).unwrap());
+        if next != value {
+            self.store.write(self.store.revision, next);
+        }
+    }
+
     /// Something that is done again and again is found out.
     fn count_step(&mut self, n: usize) {
         let hour = self.now / 3600;
@@ -53,6 +68,10 @@ impl World {
 
     fn decide(&mut self, n: usize, reading: Option<Reading>) {
         let seen = self.seen(n, reading);
+        let opens_in = match seen.standing {
+            Standing::Opens { at } => u64::try_from(at.duration_since(seen.now).as_secs()).unwrap(),
+            Standing::Always | Standing::Open { .. } => 0,
+        };
         let decision = step(&seen, &self.machines[n].daemon.memory);
         if !matches!(decision.next, Next::Wait { .. } | Next::Read) {
             self.say(|| format!("m{n}: {:?}: {}", decision.next, decision.why));
@@ -61,6 +80,11 @@ impl World {
         daemon.memory = decision.memory;
         daemon.last = None;
         self.begin(n, decision.next);
+        if decision.phase == Phase::Window {
+            // It looks at its clock each minute; here the clock is looked at when it is set.
+            let daemon = &mut self.machines[n].daemon;
+            daemon.ready = daemon.ready.max(self.now + opens_in.saturating_sub(60));
+        }
     }
 
     fn seen(&mut self, n: usize, reading: Option<Reading>) -> Seen {

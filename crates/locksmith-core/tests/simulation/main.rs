@@ -57,7 +57,7 @@ fn histories_break_no_rule() {
         assert_eq!(broken, None, "history {seed}");
         return;
     }
-    let histories = number("LOCKSMITH_HISTORIES").unwrap_or(400);
+    let histories = number("LOCKSMITH_HISTORIES").unwrap_or(200);
     if let Some((seed, broken)) = search(histories, None) {
         panic!("history {seed} {broken}\nLOCKSMITH_SEED={seed} prints its steps");
     }

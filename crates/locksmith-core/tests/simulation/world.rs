@@ -54,7 +54,8 @@ impl World {
         let voters = if voters == 4 { 3 } else { voters };
         let machines = (0..count).map(|n| machine(n, voters, &mut rng)).collect();
         let value = Semaphore::default().set_max(1 + u32::try_from(rng.index(3)).unwrap());
-        let break_stale = rng.percent(50).then(|| Duration::from_secs(60 * rng.range(30, 300)));
+        let break_stale = (rng.percent(50) || flaw == Some(Flaw::FleetIgnored))
+            .then(|| Duration::from_secs(60 * rng.range(30, 300)));
         Self {
             now: 0,
             flaw,
@@ -83,7 +84,7 @@ impl World {
                 self.make_peace();
             }
             let next = self.next_event();
-            if next == NEVER {
+            if next == NEVER || self.is_at_rest() {
                 break;
             }
             self.now = self.now.max(next);
@@ -94,6 +95,20 @@ impl World {
         }
         let now = self.now;
         self.broken.map(|broken| format!("at {now} s: {broken}"))
+    }
+
+    /// Whether nothing is left to happen.
+    fn is_at_rest(&self) -> bool {
+        let rests = |machine: &Machine| {
+            machine.dead
+                || (machine.is_up()
+                    && machine.waiting.is_none()
+                    && !machine.operator
+                    && machine.falls_back.is_none()
+                    && machine.hold == Hold::None
+                    && !self.store.value.holds(&machine.id))
+        };
+        TROUBLE + 7_200 < self.now && self.offers.is_empty() && self.machines.iter().all(rests)
     }
 
     fn next_event(&self) -> u64 {
