@@ -1,6 +1,7 @@
 //! A client of etcd's v3 API, as far as Slipway's agents need it.
 //!
-//! [`Client`] reads keys, writes them in transactions ([`Txn`]), holds leases and follows prefixes ([`Follower`]).
+//! [`Client`] reads keys, writes them in transactions ([`Txn`]), holds leases, follows prefixes ([`Follower`]), and
+//! asks who the members are and how they are ([`Member`], [`MemberStatus`]).
 //! Every request ends within the timeout of its [`Config`], and every failure is an [`Error`] of a kind that a
 //! program can act on and whose text ends in the remedy.
 //!
@@ -37,6 +38,7 @@ mod generated;
 mod keys;
 mod lease;
 mod login;
+mod members;
 mod status;
 mod txn;
 
@@ -46,5 +48,6 @@ pub use error::Error;
 pub use follow::{Change, Event, Follower};
 pub use keys::{Got, KeyValue, Listing, Page, Range};
 pub use lease::{Lease, LeaseId};
+pub use members::Member;
 pub use status::{Alarm, EndpointStatus, MemberStatus};
 pub use txn::{Answer, Compare, OPS_MAX, Op, Outcome, REQUEST_BYTES_MAX, Txn};

@@ -24,6 +24,12 @@ pub struct MemberStatus {
     pub id: u64,
     /// The number of the member that it holds for the leader, if it knows one.
     pub leader: Option<u64>,
+    /// Whether it learns: it has no vote, and counts for no majority.
+    pub is_learner: bool,
+    /// Number of the newest entry of the log that the member knows to be committed.
+    pub committed_index: u64,
+    /// Number of the newest entry that it has applied to its data; at most [`Self::committed_index`].
+    pub applied_index: u64,
     /// etcd's version, such as `3.5.16`.
     pub version: String,
     /// The database's size on disk.
@@ -83,6 +89,9 @@ impl From<StatusResponse> for MemberStatus {
         Self {
             id: status.header.map(|header| header.member_id).unwrap_or_default(),
             leader: Some(status.leader).filter(|leader| *leader != 0),
+            is_learner: status.is_learner,
+            committed_index: status.raft_index,
+            applied_index: status.raft_applied_index,
             version: status.version,
             database_bytes: bytes(status.db_size),
             used_bytes: bytes(status.db_size_in_use),
@@ -111,6 +120,14 @@ mod tests {
         assert_eq!(alarms(&errors), [Alarm::NoSpace]);
         assert_eq!(alarms(&["etcdserver: no leader".to_owned()]), []);
         assert_eq!(alarms(&["memberID:8 alarm:CORRUPT ".to_owned()]), [Alarm::Corrupt]);
+    }
+
+    #[test]
+    fn the_log_and_a_missing_vote_are_read_as_the_member_says_them() {
+        let status =
+            StatusResponse { raft_index: 9, raft_applied_index: 7, is_learner: true, ..Default::default() };
+        let status = MemberStatus::from(status);
+        assert_eq!((status.committed_index, status.applied_index, status.is_learner), (9, 7, true));
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod keys;
 mod leases;
 #[path = "judge/majority.rs"]
 mod majority;
+#[path = "judge/members.rs"]
+mod members;
 #[path = "judge/space.rs"]
 mod space;
 #[path = "judge/tls.rs"]

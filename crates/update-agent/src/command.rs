@@ -4,6 +4,7 @@ pub mod blessed;
 pub mod check;
 pub mod hold;
 pub mod print;
+pub mod refuse;
 pub mod reset;
 pub mod rollback;
 pub mod run;
@@ -13,7 +14,6 @@ pub mod watch;
 use agent_support::host::Host;
 
 use crate::reboot;
-use crate::settings;
 use crate::state;
 use print::Format;
 
@@ -26,12 +26,11 @@ pub enum Exit {
     No,
 }
 
-/// `slipway-update reboot-wanted`: whether the machine is to reboot now.
+/// `slipway-update reboot-wanted`: which version waits for a reboot that nothing speaks against, or why none does.
 pub fn reboot_wanted(host: &Host) -> anyhow::Result<Exit> {
-    let (settings, _) = settings::load(host)?;
-    match reboot::is_wanted(reboot::waiting(host)?, settings.strategy, &state::load(host)?) {
+    match reboot::is_wanted(reboot::waiting(host)?, &state::load(host)?) {
         Ok(version) => {
-            print::line(&format!("version {version} wants a reboot"))?;
+            print::line(&version.to_string())?;
             Ok(Exit::Done)
         }
         Err(why) => {

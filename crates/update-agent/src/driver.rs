@@ -253,10 +253,8 @@ impl Driver<'_> {
             self.work.head.clone().context("finishing without a head")?,
         );
         let spooled = self.work.spooled.as_ref().context("finishing without a UKI")?;
-        // The operator may have changed his mind during the download.
-        if state::load(host)?.hold.covers(version) {
-            return Err(Refusal::Held { version: version.clone() }.into());
-        }
+        // The operator may have changed his mind during the download, or another machine have failed meanwhile.
+        policy::judge_state(version, &state::load(host)?)?;
         target.entries.check_blessed()?;
         let has_loader = match &spooled.loader {
             Some(path) => match loader::keep(host, path) {

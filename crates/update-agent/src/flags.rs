@@ -34,15 +34,16 @@ pub enum Command {
     /// Take no version any more, or not this one.
     Hold(VersionArgs),
     /// Lift all holds, or that of one version, which may be taken again even if it failed.
-    Unhold(VersionArgs),
+    Unhold(UnholdArgs),
+    /// Do not take a version that failed on another machine, and take it back if it only waits (locksmithd does this).
+    Refuse(RefuseArgs),
     /// Show the last hundred things that happened.
     History(FormatArgs),
     /// Print a line whenever something changes.
     Watch(FormatArgs),
     /// Take back that a version waits for a reboot; what was written stays.
     ResetStatus,
-    /// Exit code 0 if the machine is to reboot now, 1 if not (slipway-reboot.service).
-    #[command(hide = true)]
+    /// Print the version that waits for a reboot, or say why none does: exit code 0 or 1.
     RebootWanted,
     /// Record the running version as good and replace an older boot loader (slipway-update-blessed.service).
     #[command(hide = true)]
@@ -81,4 +82,34 @@ pub struct VersionArgs {
     /// The version; without it, all.
     #[arg(id = "which", value_name = "VERSION")]
     pub version: Option<Version>,
+}
+
+/// Arguments of `slipway-update unhold`.
+#[derive(Debug, Args)]
+pub struct UnholdArgs {
+    /// The version; without it, all.
+    #[command(flatten)]
+    which: VersionArgs,
+    /// Only allow the version again that failed or was refused; an operator's hold stays.
+    #[arg(long, requires = "which")]
+    pub failure: bool,
+}
+
+impl UnholdArgs {
+    /// Returns the version, or `None` for all.
+    pub fn version(&self) -> Option<&Version> {
+        self.which.version.as_ref()
+    }
+}
+
+/// Arguments of `slipway-update refuse`.
+#[derive(Debug, Args)]
+pub struct RefuseArgs {
+    /// The version.
+    // Not `version`, which is clap's own flag.
+    #[arg(id = "which", value_name = "VERSION")]
+    pub version: Version,
+    /// Why: which machine it failed on, and how.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }

@@ -30,6 +30,8 @@ pub enum What {
     Blessed,
     /// A version failed.
     Failed,
+    /// A version was refused, because it failed on another machine.
+    Refused,
     /// An operator went back.
     RolledBack,
     /// An operator put a version or all of them on hold.
@@ -74,6 +76,7 @@ impl What {
             Self::Written => "written",
             Self::Blessed => "blessed",
             Self::Failed => "failed",
+            Self::Refused => "refused",
             Self::RolledBack => "rolled-back",
             Self::Held => "held",
             Self::Unheld => "unheld",

@@ -25,7 +25,11 @@ fn main() -> ExitCode {
         }
         Command::Rollback => command::rollback::rollback(&host),
         Command::Hold(args) => command::hold::hold(&host, args.version.as_ref()),
-        Command::Unhold(args) => command::hold::unhold(&host, args.version.as_ref()),
+        Command::Unhold(args) => match args.version() {
+            Some(version) if args.failure => command::hold::forgive(&host, version),
+            version => command::hold::unhold(&host, version),
+        },
+        Command::Refuse(args) => command::refuse::refuse(&host, &args.version, &args.reason),
         Command::History(args) => command::history(&host, args.format()),
         Command::Watch(args) => command::watch::watch(&host, args.format()).map(|never| match never {}),
         Command::ResetStatus => command::reset::reset_status(&host),

@@ -128,6 +128,11 @@ pub fn judge_offer(offer: Offer<'_>, state: &State, situation: &Situation) -> Re
     if version < running {
         return Err(Refusal::Older { running: running.clone(), found: version.clone() });
     }
+    judge_state(version, state)
+}
+
+/// Judges what is known of a version here: whether it is held, and whether it failed.
+pub fn judge_state(version: &Version, state: &State) -> Result<(), Refusal> {
     if state.hold.covers(version) {
         return Err(Refusal::Held { version: version.clone() });
     }

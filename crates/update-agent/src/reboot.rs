@@ -1,4 +1,4 @@
-//! The wish for a reboot: a file that others wait for. The agent itself never reboots.
+//! The wish for a reboot: a file that locksmithd looks at. The agent itself never reboots.
 
 use std::fs;
 
@@ -8,7 +8,6 @@ use anyhow::Context;
 use slots::Version;
 
 use crate::files;
-use crate::settings::Strategy;
 use crate::state::State;
 
 /// Why no reboot is wanted.
@@ -17,17 +16,19 @@ pub enum NotWanted {
     /// Nothing waits.
     #[error("no version waits for a reboot")]
     Nothing,
-    /// The settings leave it to somebody else.
-    #[error("version {version} waits, and REBOOT_STRATEGY is off")]
-    Off {
-        /// The version.
-        version: Version,
-    },
     /// An operator does not want it.
     #[error("version {version} waits, and is held")]
     Held {
         /// The version.
         version: Version,
+    },
+    /// It failed here or elsewhere, and nobody allowed it again.
+    #[error("version {version} waits, and failed at stage {stage}")]
+    Failed {
+        /// The version.
+        version: Version,
+        /// The farthest stage of its last try; `group` if another machine tried it.
+        stage: String,
     },
 }
 
@@ -52,21 +53,23 @@ pub fn forget(host: &Host) -> anyhow::Result<bool> {
     }
 }
 
-/// Decides whether the machine is to reboot now.
-pub fn is_wanted(waiting: Option<Version>, strategy: Strategy, state: &State) -> Result<Version, NotWanted> {
+/// Decides whether a version waits for a reboot that nothing speaks against. When and whether it comes is locksmith's
+/// to say, by the strategy.
+pub fn is_wanted(waiting: Option<Version>, state: &State) -> Result<Version, NotWanted> {
     let version = waiting.ok_or(NotWanted::Nothing)?;
     if state.hold.covers(&version) {
         return Err(NotWanted::Held { version });
     }
-    match strategy {
-        Strategy::Reboot => Ok(version),
-        Strategy::Off => Err(NotWanted::Off { version }),
+    match state.failure(&version) {
+        Some(failure) => Err(NotWanted::Failed { stage: failure.stage.clone(), version }),
+        None => Ok(version),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Failure;
     use agent_support::testing::Tree;
 
     #[test]
@@ -84,15 +87,19 @@ mod tests {
     }
 
     #[test]
-    fn strategy_and_hold_decide() {
+    fn what_is_held_or_failed_is_not_wanted_until_that_is_lifted() {
         let version: Version = "2.0.0".parse().unwrap();
         let mut state = State::default();
-        assert_eq!(is_wanted(None, Strategy::Reboot, &state), Err(NotWanted::Nothing));
-        assert_eq!(is_wanted(Some(version.clone()), Strategy::Reboot, &state), Ok(version.clone()));
-        let off = Err(NotWanted::Off { version: version.clone() });
-        assert_eq!(is_wanted(Some(version.clone()), Strategy::Off, &state), off);
+        assert_eq!(is_wanted(None, &state), Err(NotWanted::Nothing));
+        assert_eq!(is_wanted(Some(version.clone()), &state), Ok(version.clone()));
+        let failure = Failure { stage: "group".to_owned(), ..Failure::default() };
+        state.failed.insert(version.clone(), failure);
+        let failed = NotWanted::Failed { version: version.clone(), stage: "group".to_owned() };
+        assert_eq!(is_wanted(Some(version.clone()), &state), Err(failed));
+        state.failed.get_mut(&version).unwrap().is_forgiven = true;
+        assert_eq!(is_wanted(Some(version.clone()), &state), Ok(version.clone()));
         state.hold.versions.insert(version.clone());
         let held = Err(NotWanted::Held { version: version.clone() });
-        assert_eq!(is_wanted(Some(version), Strategy::Reboot, &state), held);
+        assert_eq!(is_wanted(Some(version), &state), held);
     }
 }

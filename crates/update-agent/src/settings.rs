@@ -9,16 +9,22 @@ use anyhow::Context;
 /// The keys, in the order of the documentation.
 const KEYS: [&str; 4] = ["SERVER", "GROUP", "REBOOT_STRATEGY", "POLL_INTERVAL"];
 
+const STRATEGIES: &str = "reboot, etcd-lock, best-effort or off";
+
 const DEFAULT_CHANNEL: &str = "stable";
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(45 * 60);
 const INTERVAL_MIN: Duration = Duration::from_secs(10);
 const INTERVAL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What becomes of a version that waits for a reboot.
+/// What becomes of a version that waits for a reboot. locksmithd does it; this agent only shows the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
     /// The machine reboots by itself.
     Reboot,
+    /// It asks the machines of its group first.
+    EtcdLock,
+    /// It asks them where there is an etcd to ask by, and reboots by itself elsewhere.
+    BestEffort,
     /// Somebody else decides.
     Off,
 }
@@ -48,6 +54,8 @@ impl Strategy {
     pub fn name(self) -> &'static str {
         match self {
             Self::Reboot => "reboot",
+            Self::EtcdLock => "etcd-lock",
+            Self::BestEffort => "best-effort",
             Self::Off => "off",
         }
     }
@@ -66,7 +74,7 @@ pub fn load(host: &Host) -> anyhow::Result<(Settings, Vec<String>)> {
         server: value(&merged, "SERVER", "an http:// or https:// URL without `?`", server)?,
         channel: value(&merged, "GROUP", "the name of a channel: 1 to 32 of a-z, 0-9 and `-`", channel)?
             .unwrap_or_else(|| DEFAULT_CHANNEL.to_owned()),
-        strategy: value(&merged, "REBOOT_STRATEGY", "reboot or off", strategy)?.unwrap_or(Strategy::Reboot),
+        strategy: value(&merged, "REBOOT_STRATEGY", STRATEGIES, strategy)?.unwrap_or(Strategy::Reboot),
         interval: value(&merged, "POLL_INTERVAL", interval, self::interval)?.unwrap_or(DEFAULT_INTERVAL),
     };
     Ok((settings, warnings))
@@ -96,7 +104,11 @@ fn channel(value: &str) -> Option<String> {
 }
 
 fn strategy(value: &str) -> Option<Strategy> {
-    [Strategy::Reboot, Strategy::Off].into_iter().find(|strategy| strategy.name() == value)
+    // What YAML makes of a bare `off`.
+    let value = if value == "false" { "off" } else { value };
+    [Strategy::Reboot, Strategy::EtcdLock, Strategy::BestEffort, Strategy::Off]
+        .into_iter()
+        .find(|strategy| strategy.name() == value)
 }
 
 /// Reads seconds, or a number with one of the units of systemd.time(7) that make sense here.
@@ -161,10 +173,20 @@ mod tests {
             check_wrong(&format!("SERVER={wrong}"), url);
         }
         check_wrong("GROUP=Stable", "the name of a channel: 1 to 32 of a-z, 0-9 and `-`");
-        check_wrong("REBOOT_STRATEGY=etcd-lock", "reboot or off");
+        for wrong in ["lock", "Off", "true"] {
+            check_wrong(&format!("REBOOT_STRATEGY={wrong}"), "reboot, etcd-lock, best-effort or off");
+        }
         for wrong in ["9", "8d", "5 weeks", "-1", "1.5h", "min", "99999999999999999999h", "10ss"] {
             check_wrong(&format!("POLL_INTERVAL={wrong}"), "10s to 7d, as in 45min or 4h");
         }
+    }
+
+    #[test]
+    fn every_strategy_is_read_and_shown_by_its_word() {
+        for word in ["reboot", "etcd-lock", "best-effort", "off"] {
+            assert_eq!(strategy(word).map(Strategy::name), Some(word));
+        }
+        assert_eq!(strategy("false"), Some(Strategy::Off));
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::{files, lock};
 /// Largest state file that is read.
 const FILE_MAX: u64 = 1 << 20;
 
+/// The stage of a version that is refused because it failed on another machine.
+pub const GROUP_STAGE: &str = "group";
+
 /// Everything that is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
@@ -59,9 +62,9 @@ pub struct Seen {
 }
 
 /// Why a version failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failure {
-    /// The farthest stage that its last try reached.
+    /// The farthest stage that its last try reached; [`GROUP_STAGE`] if it was never tried here.
     pub stage: String,
     /// What it said.
     pub reason: String,

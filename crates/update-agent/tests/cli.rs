@@ -38,7 +38,7 @@ fn a_whole_update_by_command() {
     let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(document["current_op"], "UPDATE_STATUS_UPDATED_NEED_REBOOT");
     assert!(stderr.contains("writing version 2.0.0 to slot B"), "{stderr}");
-    check(&machine, &["reboot-wanted"], 0);
+    assert_eq!(check(&machine, &["reboot-wanted"], 0).0, "2.0.0\n");
     let (stdout, _) = check(&machine, &["apply", "--payload", path.to_str().unwrap()], 0);
     assert!(stdout.contains("version 2.0.0 waits for a reboot already"), "{stdout}");
     check(&machine, &["reset-status"], 0);
@@ -50,6 +50,33 @@ fn a_whole_update_by_command() {
     let whats: Vec<_> =
         events.as_array().unwrap().iter().map(|event| event["what"].as_str().unwrap()).collect();
     assert_eq!(whats, ["started", "written", "reset", "rolled-back"]);
+}
+
+#[test]
+fn a_version_that_failed_elsewhere_is_taken_back_and_allowed_again_by_command() {
+    let (one, two) = (release("1.0.0", 0..0), release("2.0.0", 0..3));
+    let machine = machine(&one);
+    machine.tree.file("/tmp/two.payload", payload(&two, &[key(1)]).1);
+    let path = machine.tree.host.path("/tmp/two.payload");
+    let apply = ["apply", "--payload", path.to_str().unwrap()];
+    check(&machine, &apply, 0);
+    let refuse = ["refuse", "2.0.0", "--reason", "health-failed on m1: docker: no answer"];
+    let (stdout, _) = check(&machine, &refuse, 0);
+    assert!(stdout.starts_with("version 2.0.0 is refused and taken back: health-failed on m1"), "{stdout}");
+    let (stdout, _) = check(&machine, &refuse, 0);
+    assert!(stdout.starts_with("version 2.0.0 is refused: "), "{stdout}");
+    assert_eq!(check(&machine, &["reboot-wanted"], 1).0, "no version waits for a reboot\n");
+    assert_eq!(machine.reboot(&[&one, &two]), "1.0.0");
+    let (_, stderr) = check(&machine, &apply, 1);
+    assert!(stderr.contains("failed before: 2.0.0 reached stage group: health-failed on m1"), "{stderr}");
+    let (stdout, _) = check(&machine, &["status", "--json"], 0);
+    let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(document["failed_versions"][0]["stage"], "group");
+    check(&machine, &["unhold", "2.0.0", "--failure"], 0);
+    check(&machine, &apply, 0);
+    assert_eq!(machine.reboot(&[&one, &two]), "2.0.0");
+    check(&machine, &["unhold", "--failure"], 2);
+    check(&machine, &["refuse", "3.0.0"], 2);
 }
 
 #[test]

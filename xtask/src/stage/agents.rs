@@ -24,6 +24,8 @@ const AGENTS: &[(&str, &[&str])] = &[
     ("update-agent", &["slipway-update"]),
     ("cloud-config", &["slipway-cloudinit"]),
     ("fleet", &["fleetd", "fleetctl"]),
+    // `locksmithd` is a link to it, in its overlay.
+    ("locksmith", &["locksmithctl"]),
 ];
 
 /// The program that the initrd has too.

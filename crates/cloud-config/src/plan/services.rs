@@ -4,10 +4,11 @@ use crate::environment::{file_line, unit_line};
 use crate::facts::LOCKSMITH;
 use crate::model::Options;
 
-use super::{Action, Command, File, Inputs, Link, Plan, Scope, etcd};
+use super::{Action, Command, File, Inputs, Plan, Scope, etcd};
 
 const UPDATE_CONF: &str = "/etc/slipway/update.conf.d/20-cloudinit.conf";
 const LOCKSMITH_MASK: &str = "/run/systemd/system/locksmithd.service";
+const LOCKSMITH_DROP_IN: &str = "/run/systemd/system/locksmithd.service.d/20-cloudinit.conf";
 
 /// Files that are no units.
 pub(super) fn files(inputs: Inputs<'_>, plan: &mut Plan) {
@@ -76,15 +77,9 @@ pub(super) fn drop_ins(inputs: Inputs<'_>, plan: &mut Plan) {
         let path = format!("/run/systemd/system/{unit}.d/20-cloudinit.conf");
         plan.push(File { mode: mode(options), ..File::new(path, format!("[Service]\n{set}")) });
     }
-    // Locksmith runs where it is asked, and cannot where nothing is to reboot.
-    if inputs.facts.units.contains_key(LOCKSMITH) {
-        match config.update.reboot_strategy {
-            None => {}
-            Some("off") => {
-                plan.push(Link { path: LOCKSMITH_MASK.to_owned(), target: "/dev/null".to_owned() });
-            }
-            Some(_) => plan.push(Action::Unmask(LOCKSMITH_MASK.to_owned())),
-        }
+    // The original masked it where nothing is to reboot. With `off` it ends by itself, once it has given back a slot.
+    if inputs.facts.units.contains_key(LOCKSMITH) && config.update.reboot_strategy.is_some() {
+        plan.push(Action::Unmask(LOCKSMITH_MASK.to_owned()));
     }
 }
 
@@ -97,12 +92,17 @@ fn mode(options: &Options) -> u32 {
 pub(super) fn update(inputs: Inputs<'_>, plan: &mut Plan) {
     let restart = ["systemctl", "--no-block", "try-restart", "slipway-update.service"];
     plan.push(Command::new(restart).if_changed(Scope::Path(UPDATE_CONF)));
-    if inputs.facts.units.contains_key(LOCKSMITH)
-        && let Some(strategy) = inputs.config.update.reboot_strategy
-    {
-        let verb = if strategy == "off" { "stop" } else { "restart" };
-        let command = Command::new(["systemctl", "--no-block", verb, LOCKSMITH]);
-        plan.push(command.if_changed(Scope::Path(UPDATE_CONF)));
+    if !inputs.facts.units.contains_key(LOCKSMITH) {
+        return;
+    }
+    // It reads the strategy by itself, if it runs: with `off` it has ended.
+    if inputs.config.update.reboot_strategy.is_some() {
+        let restart = Command::new(["systemctl", "--no-block", "restart", LOCKSMITH]);
+        plan.push(restart.if_changed(Scope::Path(UPDATE_CONF)));
+    }
+    if !inputs.config.locksmith.is_empty() {
+        let restart = Command::new(["systemctl", "--no-block", "try-restart", LOCKSMITH]);
+        plan.push(restart.if_changed(Scope::Path(LOCKSMITH_DROP_IN)));
     }
 }
 
@@ -158,24 +158,32 @@ mod tests {
     }
 
     #[test]
-    fn locksmith_is_masked_where_nothing_is_to_reboot() {
-        let shown = |strategy: &str| -> Vec<String> {
+    fn locksmith_is_free_to_run_whatever_the_strategy() {
+        for strategy in ["off", "reboot", "etcd-lock"] {
             let yaml = format!("coreos: {{update: {{reboot-strategy: {strategy}}}}}\n");
             let plan = planned(&yaml, &Metadata::default(), &with_locksmith());
-            plan.actions[1..].iter().map(ToString::to_string).collect()
-        };
-        let off = shown("off");
-        assert_eq!(off[0], "link /run/systemd/system/locksmithd.service to /dev/null");
+            let shown: Vec<_> = plan.actions[1..].iter().map(ToString::to_string).collect();
+            assert_eq!(shown[0], "unmask /run/systemd/system/locksmithd.service");
+            let last = shown.last().unwrap();
+            assert!(
+                last.starts_with("run systemctl --no-block restart locksmithd.service, if "),
+                "{shown:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn locksmith_begins_anew_with_changed_options() {
+        let yaml = "coreos: {locksmith: {window-start: 04:00, window-length: 1h, drain-timeout: 5m}}\n";
+        let plan = planned(yaml, &Metadata::default(), &with_locksmith());
+        let set = text(&plan, LOCKSMITH_DROP_IN);
         assert!(
-            off.last().unwrap().starts_with("run systemctl --no-block stop locksmithd.service"),
-            "{off:?}"
+            set.contains("LOCKSMITHD_DRAIN_TIMEOUT=5m")
+                && set.contains("LOCKSMITHD_REBOOT_WINDOW_START=04:00")
         );
-        let reboot = shown("reboot");
-        assert_eq!(reboot[0], "unmask /run/systemd/system/locksmithd.service");
-        assert!(
-            reboot.last().unwrap().starts_with("run systemctl --no-block restart locksmithd"),
-            "{reboot:?}"
-        );
+        let last = plan.actions.last().unwrap().to_string();
+        let expected = "run systemctl --no-block try-restart locksmithd.service, if ";
+        assert_eq!(last, format!("{expected}{LOCKSMITH_DROP_IN} changed"));
     }
 
     #[test]

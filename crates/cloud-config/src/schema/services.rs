@@ -146,6 +146,8 @@ pub(super) const FLEET: &[Key] = &[
 ];
 
 pub(super) const LOCKSMITH: &[Key] = &[
+    key("break_stale", Kind::Form(Form::Duration)),
+    key("drain_timeout", Kind::Form(Form::Duration)),
     text("endpoint"),
     text("etcd_cafile"),
     text("etcd_certfile"),

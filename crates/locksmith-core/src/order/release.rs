@@ -11,6 +11,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 pub(super) fn decide(seen: &Seen, memory: &mut Memory, reading: &Reading, semaphore: &Semaphore) -> Decision {
     if !seen.local.blessed {
+        // As soon as it is blessed, not when the next look at the group is due.
+        memory.read_due = seen.moment;
         return unblessed(seen);
     }
     let slot = semaphore.slot(&seen.me.id);
