@@ -11,6 +11,7 @@ mod lost_table;
 mod next;
 mod power_cuts;
 mod reboot;
+mod rolling;
 mod talk;
 mod told;
 mod update;
@@ -86,6 +87,13 @@ pub const ALL: &[Scenario] = &[
         boots: 4,
         machines: 3,
         run: etcd_cluster::one_token,
+    },
+    Scenario {
+        name: "a_cluster_takes_an_update_one_machine_after_another",
+        acceptance: &["E01"],
+        boots: 10,
+        machines: 3,
+        run: rolling::one_after_another,
     },
     Scenario {
         name: "the_next_version_brings_its_user_and_unit",

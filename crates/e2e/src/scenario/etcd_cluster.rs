@@ -1,8 +1,8 @@
 //! Machines of one cloud-config and one discovery token: the cluster that they form, with fleet's units on it; the loss
 //! of its leader, of a machine's network, and the blank machine that comes in the place of one that is lost for good.
 
-mod fleet;
-mod node;
+pub mod fleet;
+pub mod node;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -178,12 +178,12 @@ fn live(
 }
 
 /// What all three start with.
-fn config(discovery: &str) -> String {
+pub fn config(discovery: &str) -> String {
     with_fleet(&CONFIG.replace("DISCOVERY", discovery))
 }
 
 /// Returns the private address of the `number`-th machine.
-fn address(number: u8) -> Ipv4Addr {
+pub fn address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 7, 0, number)
 }
 
@@ -197,13 +197,17 @@ fn with_fleet(config: &str) -> String {
 }
 
 /// Powers all on, and waits for all.
-fn boot(nodes: &[Node]) -> anyhow::Result<()> {
+pub fn boot(nodes: &[Node]) -> anyhow::Result<()> {
     nodes.iter().try_for_each(|node| node.guest.power_on())?;
     nodes.iter().try_for_each(|node| node.guest.wait_boot(BOOT))
 }
 
 /// Asks again and again until there is an answer; the last refusal is the error.
-fn until<T>(lab: &Lab, timeout: Duration, mut probe: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub fn until<T>(
+    lab: &Lab,
+    timeout: Duration,
+    mut probe: impl FnMut() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let timeout = timeout * lab.setup.patience;
     let end = Instant::now() + timeout;
     loop {
@@ -231,7 +235,7 @@ fn told(discovery: &Discovery, nodes: &[Node]) -> anyhow::Result<()> {
 }
 
 /// Returns the members; they are the machines given, all healthy, and each machine says so.
-fn agreed(nodes: &[Node]) -> anyhow::Result<Vec<Member>> {
+pub fn agreed(nodes: &[Node]) -> anyhow::Result<Vec<Member>> {
     let lists = nodes.iter().map(Node::healthy_members).collect::<Result<BTreeSet<_>, _>>()?;
     ensure!(lists.len() == 1, "members differ on who is one: {lists:?}");
     let members = lists.into_iter().next().context("nobody was asked")?;

@@ -85,13 +85,19 @@ pub fn start(nodes: &[Node]) -> anyhow::Result<()> {
     let files =
         [("app@.service", APP.to_owned()), (EVERYWHERE, one("Global=true")), (ALONE, one("Exclusive=true"))];
     for (name, text) in files {
-        first.guest.sh(&format!("printf '{}' > {name}", text.replace('\n', "\\n")))?;
+        write(first, name, &text)?;
     }
     // A global unit is not waited for.
     for names in [PAIR.join(" "), ALONE.to_owned(), EVERYWHERE.to_owned()] {
         fleetctl(first, &format!("start {names}"))?;
     }
     Ok(())
+}
+
+/// Starts a unit that runs everywhere, and does not wait for it.
+pub fn run_everywhere(node: &Node, name: &str, text: &str) -> anyhow::Result<()> {
+    write(node, name, text)?;
+    fleetctl(node, &format!("start {name}")).map(drop)
 }
 
 /// Waits until all that is wanted runs where it may, as every machine's fleet and systemd say; returns where.
@@ -181,6 +187,11 @@ fn time(node: &Node, name: &str, property: &str) -> anyhow::Result<u64> {
         node.guest.sh(&format!("systemctl show --timestamp=unix --property={property} --value {name}"))?;
     let secs = text.strip_prefix('@').with_context(|| format!("{property} of {name} is `{text}`"))?;
     secs.parse().with_context(|| format!("{property} of {name} is `{text}`"))
+}
+
+/// Writes a unit's file where `core` is at home.
+fn write(node: &Node, name: &str, text: &str) -> anyhow::Result<()> {
+    node.guest.sh(&format!("cat > {name} <<'END'\n{text}END")).map(drop)
 }
 
 fn one(option: &str) -> String {
