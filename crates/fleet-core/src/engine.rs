@@ -17,6 +17,8 @@
 //!    snapshot is behind, and the change that it lacks wakes the next pass.
 //! 5. *End the term* at once when `engine` is not one's own any more, or when the outcome of a write is not known: such
 //!    a write may come after all, and only another create revision keeps it out. Begin again at 1.
+//!
+//! What [`told`] gives after a pass is written for people: no decision hangs on it.
 
 mod board;
 mod choose;

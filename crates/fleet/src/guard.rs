@@ -93,26 +93,27 @@ mod tests {
     #[tokio::test]
     async fn ends_when_the_time_has_passed_and_not_before() {
         let (_dir, path) = file();
-        write_left(&path, 400);
         let begin = Instant::now();
+        write_left(&path, 1000);
         run(&path, &Notifier::default()).await.unwrap();
         let took = begin.elapsed();
-        assert!(took >= Duration::from_millis(350), "{took:?}");
-        assert!(took < Duration::from_secs(5), "{took:?}");
+        // The clock counts whole milliseconds.
+        assert!(took >= Duration::from_millis(999), "{took:?}");
+        assert!(took < Duration::from_secs(30), "{took:?}");
     }
 
     #[tokio::test]
     async fn a_renewal_keeps_it_alive() {
         let (_dir, path) = file();
-        write_left(&path, 300);
+        write_left(&path, 1000);
         let begin = Instant::now();
         let guard = tokio::spawn({
             let path = path.clone();
             async move { run(&path, &Notifier::default()).await }
         });
-        write_left(&path, 1200);
+        write_left(&path, 2000);
         guard.await.unwrap().unwrap();
-        assert!(begin.elapsed() >= Duration::from_millis(1100), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() >= Duration::from_millis(1999), "{:?}", begin.elapsed());
     }
 
     #[tokio::test]
@@ -127,7 +128,7 @@ mod tests {
         write_until(&path, boot_time()).unwrap();
         run(&path, &notifier).await.unwrap_err();
         assert_eq!(manager.recv(&mut bytes).unwrap_err().kind(), ErrorKind::WouldBlock);
-        write_left(&path, 200);
+        write_left(&path, 1000);
         run(&path, &notifier).await.unwrap();
         let len = manager.recv(&mut bytes).unwrap();
         assert_eq!(&bytes[..len], b"READY=1\n");
@@ -163,7 +164,7 @@ mod tests {
         });
         tokio::time::sleep(Duration::from_millis(50)).await;
         std::fs::remove_file(&path).unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(5), guard).await.unwrap().unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(30), guard).await.unwrap().unwrap();
         assert!(matches!(ended, Err(Error::NoTime { .. })));
     }
 }

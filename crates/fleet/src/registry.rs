@@ -5,15 +5,17 @@
 
 mod errors;
 mod keys;
+mod read;
 mod service;
 mod sight;
 mod understood;
 mod values;
 
 pub use keys::{Key, Keys};
+pub use read::get_all;
 pub use service::{Limits, Service};
 pub use sight::Sight;
-pub use understood::{Understood, understand_unit};
+pub use understood::{Understood, understand_content, understand_unit};
 pub use values::{
     ClaimValue, EntryValue, HoldValue, MachineValue, Marker, MetaValue, PlaceValue, RebalanceValue,
     StateValue, TermValue, UnitValue, ValueError, from_json, to_json,

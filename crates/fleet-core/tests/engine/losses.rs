@@ -20,6 +20,15 @@ fn one_each(count: usize) -> Lab {
     lab
 }
 
+/// Checks that one unit moves when so many seconds are over, and not before.
+#[track_caller]
+fn one_moves_after(lab: &mut Lab, seconds: u64) {
+    lab.wait(seconds - 1);
+    assert_eq!(lab.settle(), [""; 0]);
+    lab.wait(1);
+    assert_eq!(lab.settle().len(), 1);
+}
+
 #[test]
 fn units_of_a_lost_machine_move_when_its_grace_is_over() {
     let mut lab = one_each(4);
@@ -101,10 +110,7 @@ fn when_most_of_many_are_back_the_rest_gets_a_grace() {
     lab.join(2, &[]);
     lab.join(3, &[]);
     lab.wait(0);
-    lab.wait(29);
-    assert_eq!(lab.settle(), [""; 0]);
-    lab.wait(1);
-    assert_eq!(lab.settle().len(), 1);
+    one_moves_after(&mut lab, 30);
 }
 
 #[test]
@@ -114,10 +120,7 @@ fn a_new_engine_counts_from_its_own_beginning_and_takes_entries_for_machines() {
     lab.wait(25);
     lab.snapshot.losses = Default::default();
     lab.wait(0);
-    lab.wait(29);
-    assert_eq!(lab.settle(), [""; 0]);
-    lab.wait(1);
-    assert_eq!(lab.settle().len(), 1);
+    one_moves_after(&mut lab, 30);
 }
 
 #[test]
@@ -128,10 +131,7 @@ fn time_without_the_store_does_not_count() {
     lab.snapshot.losses.away(lab.now);
     lab.wait(100);
     lab.snapshot.losses.back(lab.now);
-    lab.wait(19);
-    assert_eq!(lab.settle(), [""; 0]);
-    lab.wait(1);
-    assert_eq!(lab.settle().len(), 1);
+    one_moves_after(&mut lab, 20);
 }
 
 /// What the engine tells: when a loss began by the clock of the day, when it ends, and whether it is one of many.

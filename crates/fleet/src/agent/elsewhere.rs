@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use etcd_rpc::{Answer, Client, Error, KeyValue, OPS_MAX, Op, Txn};
+use etcd_rpc::{Client, Error};
 use fleet_core::agent::Elsewhere;
 use fleet_core::name::UnitName;
 
 use super::settings::Settings;
-use crate::registry::{PlaceValue, StateValue, from_json};
+use crate::registry::{PlaceValue, StateValue, from_json, get_all};
 
 /// Looks up where `units` are: their places, and the reports of those machines.
 pub(super) async fn look(
@@ -18,7 +18,8 @@ pub(super) async fn look(
     let keys = &settings.keys;
     let mut found = BTreeMap::new();
     let mut placed = Vec::new();
-    let places = get(client, units.iter().map(|unit| keys.place(unit)).collect()).await?;
+    let places: Vec<String> = units.iter().map(|unit| keys.place(unit)).collect();
+    let places = get_all(client, &places).await?;
     for (unit, place) in units.iter().zip(places) {
         match place.map(|kv| from_json::<PlaceValue>(&kv.value)) {
             None => drop(found.insert(unit.clone(), Elsewhere::of(None))),
@@ -27,25 +28,11 @@ pub(super) async fn look(
             Some(Err(_)) => drop(found.insert(unit.clone(), Elsewhere::Coming)),
         }
     }
-    let reports = placed.iter().map(|(unit, machine)| keys.state(machine, unit)).collect();
-    for ((unit, _), report) in placed.iter().zip(get(client, reports).await?) {
+    let reports: Vec<String> = placed.iter().map(|(unit, machine)| keys.state(machine, unit)).collect();
+    for ((unit, _), report) in placed.iter().zip(get_all(client, &reports).await?) {
         let report = report.and_then(|kv| from_json::<StateValue>(&kv.value).ok());
         let report = report.map(|value| value.report);
         found.insert((*unit).clone(), Elsewhere::of(Some(report.as_ref())));
-    }
-    Ok(found)
-}
-
-/// Reads keys, in as few requests as etcd allows; one answer a key, in their order.
-async fn get(client: &Client, keys: Vec<String>) -> Result<Vec<Option<KeyValue>>, Error> {
-    let mut found = Vec::new();
-    for some in keys.chunks(OPS_MAX) {
-        let txn = some.iter().fold(Txn::new(), |txn, key| txn.then(Op::get(key)));
-        let answers = client.txn(txn).await?.answers.into_iter();
-        found.extend(answers.map(|answer| match answer {
-            Answer::Got(kv) => kv,
-            Answer::Put | Answer::Deleted(_) => None,
-        }));
     }
     Ok(found)
 }

@@ -1,17 +1,22 @@
 //! What the registry wants of this machine, understood: from keys and values to what `fleet-core` plans with.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use etcd_rpc::KeyValue;
 use fleet_core::agent::{KnownWish, Reading, Wanted, Wish, exclusive};
-use fleet_core::model::{Hold, Machine, State};
+use fleet_core::engine::Known;
+use fleet_core::model::{Hold, Machine};
 use fleet_core::name::UnitName;
 use fleet_core::requirements::Requirements;
 use fleet_core::unit_file::UnitFile;
 
 use super::settings::Settings;
 use super::sight::Parts;
-use crate::registry::{EntryValue, HoldValue, Key, Keys, Marker, MetaValue, UnitValue, from_json};
+use crate::registry::{
+    EntryValue, HoldValue, Key, Keys, Marker, MetaValue, Understood, from_json, understand_content,
+    understand_unit,
+};
 use crate::systemd::Binding;
 
 /// What is wanted, with the files of the units, and what could not be understood.
@@ -148,31 +153,19 @@ fn binding(settings: &Settings, requirements: &Requirements) -> Binding {
 
 /// Returns what an entry wants, and the unit's file.
 fn understand_entry(unit: &UnitName, kv: &KeyValue) -> Result<(KnownWish, UnitFile), String> {
-    let EntryValue { content, desired, finished, .. } =
-        from_json(&kv.value).map_err(|err| format!("{err}; submit the unit again"))?;
-    let (mut wish, file) = understand(unit, kv, &content)?;
-    (wish.desired, wish.finished) = (desired, finished);
-    Ok((wish, file))
+    let EntryValue { content, desired, finished, .. } = from_json(&kv.value).map_err(not_understood)?;
+    let (file, requirements) = understand_content(unit, &content).map_err(not_understood)?;
+    let (modification, hash) = (kv.mod_revision, file.hash().to_owned());
+    Ok((KnownWish { modification, hash, desired, finished, requirements }, file))
 }
 
 /// Returns what a global unit wants, and its file.
 fn understand_global(unit: &UnitName, kv: &KeyValue) -> Result<(KnownWish, UnitFile), String> {
-    let UnitValue { content, desired } =
-        from_json(&kv.value).map_err(|err| format!("{err}; submit the unit again"))?;
-    let (mut wish, file) = understand(unit, kv, &content)?;
-    wish.desired = desired;
-    Ok((wish, file))
+    let Understood { file, known, .. } = understand_unit(unit, kv).map_err(not_understood)?;
+    let Known { modification, hash, desired, requirements, .. } = known;
+    Ok((KnownWish { modification, hash, desired, finished: false, requirements }, file))
 }
 
-/// Returns what a unit's file wants; how far is not in the file.
-fn understand(unit: &UnitName, kv: &KeyValue, content: &str) -> Result<(KnownWish, UnitFile), String> {
-    let file = UnitFile::parse(content)
-        .map_err(|err| format!("its file is not understood ({err}); submit the unit again"))?;
-    let (requirements, _) = Requirements::of(unit, &file).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        format!("its requirements are not understood ({}); submit the unit again", problems.join("; "))
-    })?;
-    let (modification, hash) = (kv.mod_revision, file.hash().to_owned());
-    let wish = KnownWish { modification, hash, desired: State::Inactive, finished: false, requirements };
-    Ok((wish, file))
+fn not_understood(why: impl Display) -> String {
+    format!("it is not understood ({why}); submit the unit again")
 }

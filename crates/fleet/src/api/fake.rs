@@ -30,6 +30,7 @@ struct Inner {
     engine: Engine,
     trouble: Option<Error>,
     delay: Duration,
+    asked: usize,
     moves: Vec<Move>,
     rebalances: usize,
 }
@@ -52,6 +53,7 @@ impl Default for Inner {
             engine: Engine::default(),
             trouble: None,
             delay: Duration::ZERO,
+            asked: 0,
             moves: Vec::new(),
             rebalances: 0,
         }
@@ -139,6 +141,11 @@ impl Fake {
         });
     }
 
+    /// Returns how often it was asked something, answered or not.
+    pub fn asked(&self) -> usize {
+        self.lock().asked
+    }
+
     /// Forgets all revisions but the newest, as etcd does when it compacts.
     pub fn compact(&self) {
         let mut inner = self.lock();
@@ -153,7 +160,11 @@ impl Fake {
 
     /// Waits as long as set, then gives what is there unless there is trouble.
     async fn ready(&self) -> Result<MutexGuard<'_, Inner>, Error> {
-        let delay = self.lock().delay;
+        let delay = {
+            let mut inner = self.lock();
+            inner.asked += 1;
+            inner.delay
+        };
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }

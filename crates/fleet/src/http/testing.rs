@@ -137,10 +137,25 @@ impl Running {
         let _ = self.stop.take().unwrap().send(());
     }
 
-    /// Waits until it has ended.
-    pub async fn ended(self) {
-        tokio::time::timeout(LONG, self.task).await.unwrap().unwrap();
+    /// Waits until it has ended; its folder stays.
+    pub async fn ended(&mut self) {
+        tokio::time::timeout(LONG, &mut self.task).await.unwrap().unwrap();
     }
+}
+
+/// Waits until something is so.
+pub async fn until(what: &str, probe: impl Fn() -> bool) {
+    let waiting = async {
+        while !probe() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+}
+
+/// Waits until `/metrics` shows something.
+pub async fn shown(metrics: &Metrics, what: &str) {
+    until(what, || metrics.text().contains(what)).await;
 }
 
 /// Reads until the other side closes; a connection that is reset is one that was cut.

@@ -30,9 +30,7 @@ pub struct Understood {
 /// What is wrong with it.
 pub fn understand_unit(name: &UnitName, kv: &KeyValue) -> Result<Understood, String> {
     let value: UnitValue = from_json(&kv.value).map_err(|err| err.to_string())?;
-    let file = UnitFile::parse(&value.content).map_err(|err| err.to_string())?;
-    let (requirements, _) = Requirements::of(name, &file)
-        .map_err(|problems| problems.first().map_or_else(String::new, ToString::to_string))?;
+    let (file, requirements) = understand_content(name, &value.content)?;
     let known = Known {
         modification: kv.mod_revision,
         hash: file.hash().to_owned(),
@@ -41,6 +39,19 @@ pub fn understand_unit(name: &UnitName, kv: &KeyValue) -> Result<Understood, Str
         oneshot: file.is_oneshot(),
     };
     Ok(Understood { value, file, known })
+}
+
+/// Understands the text of a unit.
+///
+/// # Errors
+/// All that is wrong with it, in one line.
+pub fn understand_content(name: &UnitName, content: &str) -> Result<(UnitFile, Requirements), String> {
+    let file = UnitFile::parse(content).map_err(|err| err.to_string())?;
+    let (requirements, _) = Requirements::of(name, &file).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        problems.join("; ")
+    })?;
+    Ok((file, requirements))
 }
 
 /// Understands a place; also gives its value where it has one.

@@ -13,7 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::api::fake::Fake;
 use crate::api::{Api, Error, ErrorKind, Filter, Look, MetadataChange, Move, Put, Wish};
 use crate::http::client::{Dial, Ends};
-use crate::http::testing::{LONG, Running};
+use crate::http::testing::{LONG, Running, shown};
 use crate::http::{Client, Limits, Place};
 
 fn wish(content: &str, desired: State) -> Wish {
@@ -116,7 +116,9 @@ async fn a_connection_that_the_server_ended_is_made_anew() {
             .put_unit("a.service", wish("[Service]\nExecStart=/bin/true\n", State::Inactive))
             .await
             .unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        shown(&server.metrics, "fleet_http_connections 0\n").await;
+        // The client hears of that too.
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(opened.load(Ordering::Relaxed), 3);
 }

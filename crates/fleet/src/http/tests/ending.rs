@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 
 use crate::api::fake::Fake;
-use crate::http::testing::{LONG, Running, Said, read_all};
+use crate::http::testing::{LONG, Running, Said, read_all, shown, until};
 use crate::http::{Limits, Metrics, Server};
 use crate::journal::Journal;
 
@@ -23,13 +23,8 @@ async fn what_is_under_way_is_answered_and_idle_connections_end() {
     fake.set_delay(Duration::from_millis(300));
     let mut busy = server.connect().await;
     busy.write_all(GET).await.unwrap();
-    let accepted = async {
-        while !server.metrics.text().contains("fleet_http_connections 2\n") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LONG, accepted).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    shown(&server.metrics, "fleet_http_connections 2\n").await;
+    until("it is asked", || fake.asked() == 1).await;
     server.stop();
     let said = Said::read(&read_all(&mut busy).await);
     assert_eq!((said.status, said.body.as_str()), (200, "{}"));
@@ -45,7 +40,7 @@ async fn the_end_does_not_wait_for_ever() {
     fake.set_delay(2 * LONG);
     let mut busy = server.connect().await;
     busy.write_all(GET).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    until("it is asked", || fake.asked() == 1).await;
     let started = Instant::now();
     server.stop();
     assert_eq!(read_all(&mut busy).await, "");
@@ -59,7 +54,7 @@ async fn the_next_server_answers_who_came_in_between() {
     let listener = first.listener.clone();
     let path = first.socket();
     first.stop();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    first.ended().await;
     let mut between = UnixStream::connect(&path).await.unwrap();
     between.write_all(b"GET /fleet/v1/units HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     let next = Server::new(Arc::new(Fake::new()), Metrics::new(), Journal::new(0), Limits::default());
@@ -69,5 +64,4 @@ async fn the_next_server_answers_who_came_in_between() {
         said = read_all(&mut between) => said,
     };
     assert_eq!(Said::read(&said).status, 200);
-    first.ended().await;
 }

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 use crate::api::Api as _;
 use crate::api::fake::Fake;
-use crate::http::testing::LONG;
+use crate::http::testing::{LONG, shown};
 use crate::http::{Client, Limits, Listener, Metrics, Place, Server};
 use crate::journal::Journal;
 
@@ -47,14 +47,7 @@ async fn what_the_other_process_does() {
     assert!(Listener::given(None).unwrap().is_empty(), "they are given once");
     let fake = Arc::new(Fake::obedient(&["m1"]));
     let metrics = Metrics::new();
-    let answered = async {
-        while !metrics.text().contains(r#"route="machines",method="GET",status="200"} 1"#) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    let stop = async {
-        tokio::time::timeout(LONG, answered).await.unwrap();
-    };
+    let stop = shown(&metrics, r#"route="machines",method="GET",status="200"} 1"#);
     let server = Server::new(fake, metrics.clone(), Journal::new(0), Limits::default());
     server.serve(&listeners, stop).await;
 }

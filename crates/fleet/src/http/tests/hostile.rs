@@ -10,7 +10,7 @@ use crate::api::{
     Api, Error, Explanation, Filter, Look, Machine, MetadataChange, Move, Page, Put, Token, Unit, UnitState,
     Wish,
 };
-use crate::http::testing::{LONG, Running, Said, read_all};
+use crate::http::testing::{LONG, Running, Said, read_all, shown, until};
 use crate::http::{Limits, MAX_BODY_BYTES};
 use fleet_core::model::Hold;
 
@@ -154,13 +154,8 @@ async fn a_client_that_does_not_read_is_cut() {
     }
     let mut stream = server.connect().await;
     stream.write_all(b"GET /fleet/v1/units HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let gone = async {
-        while !server.metrics.text().contains(r#"fleet_http_connection_failures_total{reason="http"} 1"#) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(LONG, gone).await.unwrap();
-    assert!(server.metrics.text().contains("fleet_http_connections 0\n"));
+    shown(&server.metrics, r#"fleet_http_connection_failures_total{reason="http"} 1"#).await;
+    shown(&server.metrics, "fleet_http_connections 0\n").await;
 }
 
 #[tokio::test]
@@ -170,13 +165,8 @@ async fn a_client_that_leaves_gives_its_place_back() {
     stream.write_all(b"GET /fleet/v1/units HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     stream.read_exact(&mut [0; 12]).await.unwrap();
     drop(stream);
-    let gone = async {
-        while !server.metrics.text().contains("fleet_http_connections 0\n") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
     // Sooner than it would be cut for its silence.
-    tokio::time::timeout(LONG, gone).await.unwrap();
+    shown(&server.metrics, "fleet_http_connections 0\n").await;
 }
 
 #[tokio::test]
@@ -207,17 +197,16 @@ async fn a_change_is_made_even_if_its_client_leaves() {
     let mut stream = server.connect().await;
     let body = r#"{"content":"[Service]\nExecStart=/bin/true\n"}"#;
     stream.write_all(format!("{PUT}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
-    let begun = async {
-        while !server.metrics.text().contains("fleet_http_connections 1\n") {
+    until("it is asked", || fake.asked() == 1).await;
+    drop(stream);
+    shown(&server.metrics, "fleet_http_connections 0\n").await;
+    fake.set_delay(Duration::ZERO);
+    let made = async {
+        while fake.unit("a.service").await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(LONG, begun).await.unwrap();
-    tokio::time::sleep(SHORT / 3).await;
-    drop(stream);
-    tokio::time::sleep(2 * SHORT).await;
-    fake.set_delay(Duration::ZERO);
-    assert_eq!(fake.unit("a.service").await.unwrap().name, "a.service");
+    tokio::time::timeout(LONG, made).await.expect("it is made");
 }
 
 /// Makes a mistake in each answer.

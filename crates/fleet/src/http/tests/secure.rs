@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::api::fake::Fake;
 use crate::api::{Api, ErrorKind};
-use crate::http::testing::{Authority, LONG, Running};
+use crate::http::testing::{Authority, LONG, Running, shown};
 use crate::http::{Client, Limits, Place, TlsFiles};
 
 async fn serve(authority: &Authority) -> (Running, String) {
@@ -130,10 +130,5 @@ async fn new_files_are_used_for_new_connections() {
 
 /// Waits until the server has counted one client that it refused.
 async fn refused(server: &Running) {
-    let counted = async {
-        while !server.metrics.text().contains(r#"fleet_http_connection_failures_total{reason="tls"} 1"#) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LONG, counted).await.unwrap();
+    shown(&server.metrics, r#"fleet_http_connection_failures_total{reason="tls"} 1"#).await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use etcd_rpc::{Answer, KeyValue, Op, Range, Txn};
+use etcd_rpc::{KeyValue, Range};
 use fleet_core::model::MachineId;
 use fleet_core::name::UnitName;
 
@@ -10,7 +10,7 @@ use super::rows::{state_row, unit_row};
 use super::{Service, unit_name};
 use crate::api::{Error, Filter, Page, Token, Unit, UnitState};
 use crate::registry::errors::{listing_error, read_error};
-use crate::registry::{Key, PlaceValue, StateValue, UnitValue, from_json};
+use crate::registry::{Key, PlaceValue, StateValue, UnitValue, from_json, get_all};
 
 impl Service {
     /// Units by name, global ones among them: each kind's next page is merged with the other's.
@@ -139,18 +139,10 @@ impl Service {
         Ok(reports.collect())
     }
 
-    /// Reads keys, as many with one transaction as it takes, and returns those that are there.
+    /// Reads keys, and returns those that are there.
     async fn get_all(&self, keys: &[String]) -> Result<Vec<KeyValue>, Error> {
-        let mut found = Vec::new();
-        for keys in keys.chunks(100) {
-            let txn = keys.iter().fold(Txn::new(), |txn, key| txn.then(Op::get(key)));
-            let outcome = self.client.txn(txn).await.map_err(|err| read_error(&err))?;
-            found.extend(outcome.answers.into_iter().filter_map(|answer| match answer {
-                Answer::Got(kv) => kv,
-                Answer::Put | Answer::Deleted(_) => None,
-            }));
-        }
-        Ok(found)
+        let found = get_all(&self.client, keys).await.map_err(|err| read_error(&err))?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     async fn part(&self, prefix: &str, after: Option<&str>, revision: Option<i64>) -> Result<Part, Error> {

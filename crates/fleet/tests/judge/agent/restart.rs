@@ -40,7 +40,7 @@ async fn a_change_while_no_agent_runs_is_done_by_the_next() {
     lab.wait_reported("b.service", "failed").await;
     assert_eq!(lab.fake.count("start b.service"), 1);
     assert_eq!(lab.counted(r#"fleet_agent_reports_total{active="failed"}"#), 1);
-    assert_eq!(lab.counted(r#"fleet_agent_tasks_total{task="stop",outcome="done"}"#), 1);
+    assert_eq!(lab.counted(r#"fleet_agent_tasks_total{task="unload",outcome="done"}"#), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

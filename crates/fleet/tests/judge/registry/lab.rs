@@ -22,6 +22,8 @@ use tokio::time::{Instant, sleep, timeout};
 pub const PREFIX: &str = "/fleet/v1/";
 /// How long a term's lease lives.
 pub const TERM_TTL: Duration = Duration::from_secs(3);
+/// So long that no term ends by itself, however busy the machine is: the test ends it.
+pub const LONG_TERM: Duration = Duration::from_secs(60);
 /// How long a lost machine keeps its units here.
 pub const GRACE: Duration = Duration::from_secs(2);
 /// Nothing is this slow unless it hangs.
@@ -117,6 +119,14 @@ impl Lab {
     /// Begins an engine.
     pub async fn engine(&self, machine: usize) -> Running {
         begin(self.store.clone(), machine)
+    }
+
+    /// Ends the term of the engine that leads, as it ends when its lease is not renewed.
+    pub async fn end_term(&self) {
+        let key = self.keys.engine();
+        let term = self.store.get(&key).await.unwrap().kv.unwrap();
+        self.store.revoke(LeaseId(term.lease)).await.unwrap();
+        assert_eq!(self.store.get(&key).await.unwrap().kv, None);
     }
 
     /// Lets a machine join, with metadata; its lease outlives the test.
@@ -275,10 +285,15 @@ pub async fn wait(what: &str, probe: impl AsyncFn() -> bool) {
 
 /// Begins an engine that has its own way to the store.
 pub fn begin(store: Client, machine: usize) -> Running {
+    begin_for(store, machine, TERM_TTL)
+}
+
+/// The same with a lease that lives for so long.
+pub fn begin_for(store: Client, machine: usize, lease_ttl: Duration) -> Running {
     let settings = Settings {
         keys: Keys::new(PREFIX),
         machine: id(machine),
-        lease_ttl: TERM_TTL,
+        lease_ttl,
         interval: Duration::from_secs(1),
         spans: spans(),
     };

@@ -7,13 +7,8 @@ use fleet_core::model::State;
 use tokio::time::{Instant, sleep};
 
 use super::SLEEPER;
-use super::lab::{Lab, TERM_TTL, begin, id};
+use super::lab::{LONG_TERM, Lab, TERM_TTL, begin_for, id};
 use super::slow_line::SlowLine;
-
-async fn no_engine(lab: &Lab) {
-    let there = async || lab.store.get(&lab.keys.engine()).await.unwrap().kv.is_some();
-    lab.wait("the term's lease is over", async || !there().await).await;
-}
 
 /// D12: the write of an engine that was stalled past its lease arrives late and is refused, for the term alone: nothing
 /// else in the registry speaks against it.
@@ -22,7 +17,7 @@ async fn a_late_write_of_a_stalled_engine_is_refused_for_its_term() {
     let Some(mut lab) = Lab::new().await else { return };
     lab.machine(1, &[]).await;
     let line = SlowLine::to(&lab.etcd.client_url()).await;
-    let stalled = begin(line.client(), 1);
+    let stalled = begin_for(line.client(), 1, LONG_TERM);
     stalled.wait_leads().await;
     lab.want("first.service", SLEEPER, State::Launched).await;
     lab.wait_at("first.service", 1).await;
@@ -31,7 +26,7 @@ async fn a_late_write_of_a_stalled_engine_is_refused_for_its_term() {
     lab.want("late.service", SLEEPER, State::Launched).await;
     lab.wait("it decides and sends", async || stalled.counters.counts().transactions > before.transactions)
         .await;
-    no_engine(&lab).await;
+    lab.end_term().await;
     // Another engine, that does nothing.
     let other = TermValue { machine: id(2), version: "1.0.0".to_owned() };
     lab.store.put(&lab.keys.engine(), to_json(&other)).await.unwrap();
@@ -51,14 +46,15 @@ async fn two_engines_of_which_one_was_stalled_leave_one_entry_a_unit() {
         lab.machine(machine, &[]).await;
     }
     let line = SlowLine::to(&lab.etcd.client_url()).await;
-    let stalled = begin(line.client(), 1);
+    let stalled = begin_for(line.client(), 1, LONG_TERM);
     stalled.wait_leads().await;
     line.hold();
     for n in 0..10 {
         lab.want(&format!("u{n}.service"), SLEEPER, State::Launched).await;
     }
     lab.wait("it decides and sends", async || stalled.counters.counts().transactions > 0).await;
-    let second = lab.engine(2).await;
+    lab.end_term().await;
+    let second = begin_for(lab.store.clone(), 2, LONG_TERM);
     let placed = lab.wait_placed(10).await;
     line.go_on();
     lab.wait("the late write is refused", async || stalled.counters.counts().refused > 0).await;
