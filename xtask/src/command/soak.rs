@@ -21,6 +21,16 @@ const SAMPLE_CASES: u32 = 400;
 /// Random histories of clusters in CI's sample, and in the long run.
 const SAMPLE_HISTORIES: u32 = 100_000;
 const HISTORIES: u32 = 1_000_000;
+/// Crates whose property tests are run with all their other tests, which are quick.
+const PROPERTIES: [&str; 7] = ["deb", "disk-image", "payload", "slots", "uki", "verity", "write-log"];
+/// Crates of which only the tests are run that have properties: others of theirs start programs, or are a run of their
+/// own here.
+const PROPERTIES_AMONG_OTHERS: [(&str, &[&str]); 4] = [
+    ("cloud-config", &["--test", "properties"]),
+    ("etcd-rpc", &["--lib"]),
+    ("fleet", &["--lib"]),
+    ("fleet-core", &["--lib", "--test", "agent"]),
+];
 /// Blocks in which the long run lets veritysetup look for a flipped byte: it reads the image each time.
 const FOREIGN_FLIPS: usize = 300;
 
@@ -45,7 +55,9 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut cuts = Vec::new();
     let mut all = vec![
-        Check::counting(format!("property tests, {} cases each", args.cases), || properties(ctx, args.cases)),
+        Check::counting(format!("property tests, {} cases or their own number", args.cases), || {
+            properties(ctx, args.cases)
+        }),
         Check::counting(format!("changed seeds of the fuzz targets, {} each", args.cases), || {
             fuzz(ctx, args.cases, judged.seed)
         }),
@@ -91,7 +103,7 @@ pub fn sample(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
     checks::run_all(
         ctx,
         vec![
-            Check::counting(format!("property tests, {SAMPLE_CASES} cases each"), || {
+            Check::counting(format!("property tests, {SAMPLE_CASES} cases or their own number"), || {
                 properties(ctx, SAMPLE_CASES)
             }),
             Check::counting(format!("changed seeds of the fuzz targets (seed {seed})"), || {
@@ -109,12 +121,15 @@ pub fn sample(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
 }
 
 fn properties(ctx: &Ctx, cases: u32) -> anyhow::Result<Counts> {
-    let mut command = cargo::command(ctx, &["test", "--quiet", "--locked"]);
-    for name in ["deb", "disk-image", "payload", "slots", "uki", "verity", "write-log"] {
-        command.args(["--package", name]);
+    let all = PROPERTIES.map(|name| ["--package", name]).concat();
+    let some = PROPERTIES_AMONG_OTHERS.map(|(name, tests)| [&["--package", name][..], tests].concat());
+    let mut counts = Counts::default();
+    for arguments in some.into_iter().chain([all]) {
+        let mut command = cargo::command(ctx, &["test", "--quiet", "--locked"]);
+        command.args(arguments).env("PROPTEST_CASES", cases.to_string());
+        counts = counts.and(cargo::counted(command, "cargo test")?);
     }
-    command.env("PROPTEST_CASES", cases.to_string());
-    cargo::counted(command, "cargo test")
+    Ok(counts)
 }
 
 /// Machines that fail in every way while fleet decides; the first numbers are the same in each run.
@@ -189,7 +204,23 @@ fn check_date(text: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    #[test]
+    fn every_crate_with_property_tests_is_run() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+        let mut have = BTreeSet::new();
+        for folder in std::fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path()) {
+            let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+            if manifest.lines().any(|line| line.starts_with("proptest")) {
+                have.insert(folder.file_name().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        let run = PROPERTIES_AMONG_OTHERS.map(|(name, _)| name).into_iter().chain(PROPERTIES);
+        assert_eq!(run.map(str::to_owned).collect::<BTreeSet<_>>(), have);
+    }
 
     #[test]
     fn a_date_is_year_month_day() {

@@ -56,7 +56,18 @@ const ALLOWED: [(&str, &[&str]); 22] = [
     ),
     (
         "xtask",
-        &["cloud-config", "deb", "disk-image", "file-server", "payload", "slots", "uki", "verity", "vm"],
+        &[
+            "cloud-config",
+            "deb",
+            "disk-image",
+            "file-server",
+            "payload",
+            "slots",
+            "uki",
+            "verity",
+            "vm",
+            "write-log",
+        ],
     ),
 ];
 

@@ -37,7 +37,10 @@ impl SlowLine {
                 tokio::spawn(async move {
                     let mut bytes = [0; 4096];
                     while let Ok(n) = from.read(&mut bytes).await {
-                        sleep(Duration::from_millis(delay.load(Ordering::SeqCst))).await;
+                        let delay = Duration::from_millis(delay.load(Ordering::SeqCst));
+                        if !delay.is_zero() {
+                            sleep(delay).await;
+                        }
                         while held.load(Ordering::SeqCst) {
                             sleep(Duration::from_millis(10)).await;
                         }
