@@ -110,7 +110,7 @@ fn offer(args: &flags::Publish, head: &Head, name: &str, now: u64) -> anyhow::Re
 }
 
 /// Reads what the channel offers now; `None` when it offers nothing yet.
-fn published(path: &Path, name: &str, trust: &Trust, log: &Log) -> anyhow::Result<Option<Channel>> {
+pub fn published(path: &Path, name: &str, trust: &Trust, log: &Log) -> anyhow::Result<Option<Channel>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),

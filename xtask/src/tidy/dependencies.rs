@@ -53,7 +53,18 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     ),
     (
         "xtask",
-        &["cloud-config", "deb", "disk-image", "file-server", "payload", "slots", "uki", "verity", "vm"],
+        &[
+            "cloud-config",
+            "deb",
+            "disk-image",
+            "etcd-lab",
+            "file-server",
+            "payload",
+            "slots",
+            "uki",
+            "verity",
+            "vm",
+        ],
     ),
 ];
 
