@@ -50,9 +50,8 @@ write_files:
     content: |
       POLL_INTERVAL=10s
   # The clock is the host's. Without this the update agent waits for a time server, which may not be reached from here.
-  - path: /etc/tmpfiles.d/cluster.conf
-    content: |
-      f /run/systemd/timesync/synchronized
+  - path: /run/systemd/timesync/synchronized
+    content: ""
 "#;
 /// Emulated machines that share a few cores answer late; the values have to be the same on all.
 const PACE: &str = "    heartbeat_interval: 500

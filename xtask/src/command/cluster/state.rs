@@ -119,7 +119,8 @@ impl State {
     /// Returns a machine and its port, if it is on.
     pub fn machine_on(&self, number: u8) -> anyhow::Result<(&Machine, u16)> {
         let Some(machine) = self.machines.iter().find(|machine| machine.number == number) else {
-            bail!("the cluster has {} machines, m1 to m{0}, and no m{number}", self.machines.len());
+            let names: Vec<&str> = self.machines.iter().map(|machine| machine.name.as_str()).collect();
+            bail!("the cluster has no {}, only {}", config::name(number), names.join(", "));
         };
         match &machine.power {
             Power::On(port) => Ok((machine, *port)),
@@ -173,7 +174,7 @@ mod tests {
             [
                 "m2 is off (it was powered off): `cargo xtask cluster down`, then `up` makes the cluster anew",
                 "m3 is not started yet: try again in a moment",
-                "the cluster has 3 machines, m1 to m3, and no m4",
+                "the cluster has no m4, only m1, m2, m3",
             ]
         );
     }

@@ -39,7 +39,12 @@ pub fn run(ctx: &Ctx, place: &Place, args: &flags::ClusterUp) -> anyhow::Result<
     }
     let plan = lay_out(ctx, place, args)?;
     plan.write(&place.plan())?;
-    ctx.log.line(&format!("starting {}", machines(&plan)));
+    ctx.log.line(&format!(
+        "starting {} of {}, each with {} MiB",
+        counted(plan.size.into()),
+        plan.version,
+        plan.memory_mib
+    ));
     let supervisor = start_supervisor(place, lock)?;
     follow::until_formed(ctx, place, &plan, supervisor, start)?;
     ctx.log.line(&format!("the cluster is up after {} s", start.elapsed().as_secs()));
@@ -63,15 +68,14 @@ fn user_data(ctx: &Ctx, file: &Path) -> anyhow::Result<Vec<u8>> {
 /// What is there already, for whoever wants another.
 fn already(place: &Place) -> anyhow::Result<String> {
     let what = match State::read(&place.state())? {
-        Some(state) => format!("a cluster of {} machines is running", state.machines.len()),
+        Some(state) => format!("a cluster of {} is running", counted(state.machines.len())),
         None => "a cluster is being started".to_owned(),
     };
     Ok(format!("{what} already: `cargo xtask cluster status` shows it, `cargo xtask cluster down` ends it"))
 }
 
-fn machines(plan: &Plan) -> String {
-    let many = if plan.size == 1 { "a machine" } else { "machines" };
-    format!("{} {many} of {}, each with {} MiB", plan.size, plan.version, plan.memory_mib)
+fn counted(machines: usize) -> String {
+    format!("{machines} {}", if machines == 1 { "machine" } else { "machines" })
 }
 
 /// Makes everything that lies in the folder before anything runs.

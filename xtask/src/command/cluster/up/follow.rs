@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Child;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::sleep;
@@ -49,19 +50,16 @@ pub fn until_formed(
     start: Instant,
 ) -> anyhow::Result<()> {
     let end = start + patience(plan);
-    let is_over = AtomicBool::new(false);
+    let is_over = Arc::new(AtomicBool::new(false));
     let (tell, news) = channel();
-    std::thread::scope(|scope| {
-        for number in 1..=plan.size {
-            let (tell, is_over) = (tell.clone(), &is_over);
-            scope.spawn(move || watch(place, plan, number, is_over, &tell));
-        }
-        drop(tell);
-        let formed = collect(ctx, place, plan, &mut supervisor, &news, start, end);
-        // Whatever it was: the threads end, and with them this scope.
-        is_over.store(true, Ordering::Relaxed);
-        formed
-    })
+    for number in 1..=plan.size {
+        let (place, size, tell, is_over) = (place.clone(), plan.size, tell.clone(), Arc::clone(&is_over));
+        // Nobody waits for it: one that is in the middle of a question ends with this process.
+        std::thread::spawn(move || watch(&place, size, number, &is_over, &tell));
+    }
+    let formed = collect(ctx, place, plan, &mut supervisor, &news, start, end);
+    is_over.store(true, Ordering::Relaxed);
+    formed
 }
 
 fn patience(plan: &Plan) -> Duration {
@@ -137,7 +135,7 @@ fn last_words(place: &Place) -> String {
 }
 
 /// Tells how far a machine is until it is there or nobody waits any more.
-fn watch(place: &Place, plan: &Plan, number: u8, is_over: &AtomicBool, tell: &Sender<(u8, News)>) {
+fn watch(place: &Place, size: u8, number: u8, is_over: &AtomicBool, tell: &Sender<(u8, News)>) {
     // Whoever listened may have gone; then there is nobody to tell.
     let say = |news| drop(tell.send((number, news)));
     let go_on = || !is_over.load(Ordering::Relaxed);
@@ -160,7 +158,7 @@ fn watch(place: &Place, plan: &Plan, number: u8, is_over: &AtomicBool, tell: &Se
     while go_on() && !is_off(place, number, &say) {
         match ask(&way_in, &Program::FORMING) {
             Ok(said) => {
-                let stage = stage(&said, plan.size.into());
+                let stage = stage(&said, size.into());
                 say(News::Stage(stage, reason(&said)));
                 if stage == Stage::Fleet {
                     return;
