@@ -21,6 +21,7 @@ use crate::command::test::Judged;
 use crate::command::{cluster, publish};
 use crate::ctx::Ctx;
 use crate::judges::Judges;
+use crate::keys::Keys;
 use crate::{durable, flags};
 
 /// For another command that only looks whether somebody uses the folder.
@@ -114,11 +115,13 @@ fn is_emulated(ctx: &Ctx, place: &Place, tree: &Path, wanted: flags::Accel) -> a
 
 /// Offers what the machines have, so that they find a channel. Without it the cluster is one all the same.
 fn offer(ctx: &Ctx, place: &Place, plan: &Plan, image: &Judged) {
-    let offered = match image.manifest.artifacts.contains_key("payload") {
-        true => image
-            .artifact("payload")
-            .and_then(|payload| publish::run(ctx, &cluster::offer(place, plan, payload))),
-        false => Err(anyhow::anyhow!("the image has no payload")),
+    let offered = if image.manifest.artifacts.contains_key("payload") {
+        image.artifact("payload").and_then(|payload| {
+            let keys = Keys::read(ctx, plan.keys.as_deref())?;
+            publish::put_on_offer(ctx, &cluster::offer(place, plan, payload), &keys).map(drop)
+        })
+    } else {
+        Err(anyhow::anyhow!("the image has no payload"))
     };
     if let Err(err) = offered {
         ctx.log.warn(&format!("the update server offers nothing yet: {err:#}"));

@@ -30,8 +30,10 @@ const LOGIN: Duration = Duration::from_secs(20);
 const EMULATED: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(900));
 /// The same where the processor runs the guests.
 const USUAL: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
-/// Lines of the supervisor's log that an error shows.
+/// Lines of the supervisor's log that are shown where it names no error.
 const TAIL_LINES: usize = 8;
+/// What `log::report` begins with.
+const ERROR: &str = "error: ";
 
 /// What a thread says of its machine.
 enum News {
@@ -107,7 +109,10 @@ fn collect(
             bail!("interrupted: the cluster was ended");
         }
         if let Some(status) = supervisor.try_wait().context("looking at the supervisor")? {
-            bail!("the supervisor ended with {status}: {}", last_words(place));
+            let path = place.supervisor_log();
+            let log =
+                std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            bail!("the supervisor ended with {status}: {}", last_words(&log));
         }
         if end <= Instant::now() {
             bail!(
@@ -128,10 +133,13 @@ fn late(reached: &BTreeMap<u8, (Stage, Option<String>)>, after: Duration) -> Str
     format!("no cluster after {} s: {}", after.as_secs(), words.collect::<Vec<_>>().join("; "))
 }
 
-fn last_words(place: &Place) -> String {
-    let log = std::fs::read_to_string(place.supervisor_log()).unwrap_or_else(|err| err.to_string());
+/// What the supervisor said last: its error, which may have several lines, else the end of its log.
+fn last_words(log: &str) -> String {
     let lines: Vec<_> = log.lines().collect();
-    lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default().join("\n")
+    let error = lines.iter().rposition(|line| line.starts_with(ERROR));
+    let from = error.unwrap_or(lines.len().saturating_sub(TAIL_LINES));
+    let words = lines.get(from..).unwrap_or_default().join("\n");
+    words.strip_prefix(ERROR).unwrap_or(&words).to_owned()
 }
 
 /// Tells how far a machine is until it is there or nobody waits any more.
@@ -227,5 +235,16 @@ mod tests {
             late(&reached.into(), Duration::from_secs(900)),
             "no cluster after 900 s: m2: core logs in (etcdctl endpoint health: unhealthy); m3: power is on"
         );
+    }
+
+    #[test]
+    fn of_a_supervisor_that_ended_its_error_is_shown() {
+        assert_eq!(
+            last_words("update server: x\nerror: starting m1: QEMU ended: a\nb\n"),
+            "starting m1: QEMU ended: a\nb"
+        );
+        let log: String = (1..=20).map(|n| format!("{n}\n")).collect();
+        assert_eq!(last_words(&log), "13\n14\n15\n16\n17\n18\n19\n20");
+        assert_eq!(last_words(""), "");
     }
 }
