@@ -173,8 +173,9 @@ mod tests {
             ),
             ("etcdctl", "echo not json"),
         ];
-        let asked = [Program::Units, Program::Machines, Program::Etcd, Program::Locks];
+        let asked = [Program::Id, Program::Units, Program::Machines, Program::Etcd, Program::Locks];
         let said = run(&programs, &asked);
+        assert!(said[&Program::Id].as_ref().unwrap().is_string());
         assert_eq!(said[&Program::Units], Ok(json!([{ "name": "a b" }])));
         assert_eq!(said[&Program::Machines], Err("two".to_owned()));
         assert!(said[&Program::Etcd].as_ref().unwrap_err().starts_with("what it printed is no JSON: "));

@@ -2,6 +2,7 @@
 //! they are a cluster.
 
 mod follow;
+mod memory;
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -40,6 +41,11 @@ pub fn run(ctx: &Ctx, place: &Place, args: &flags::ClusterUp) -> anyhow::Result<
     }
     let plan = lay_out(ctx, place, args)?;
     plan.write(&place.plan())?;
+    // Where it cannot be read nothing is known, and nothing to be said.
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    if let Some(warning) = memory::warning(plan.size, plan.memory_mib, &meminfo) {
+        ctx.log.warn(&warning);
+    }
     ctx.log.line(&format!(
         "starting {} of {}, each with {} MiB",
         counted(plan.size.into()),
