@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod build_image;
 pub mod ci;
+pub mod cluster;
 pub mod compare;
 pub mod keys;
 pub mod lock;

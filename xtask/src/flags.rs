@@ -1,6 +1,7 @@
 //! The command line: every command is a struct, nothing else parses arguments.
 
 mod checks;
+mod cluster;
 mod updates;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use checks::{Bench, Ci, Compare, Image, Measure, Report, Soak, Test, Tier};
+pub use cluster::{Cluster, ClusterApply, ClusterCommand, ClusterUp};
 pub use updates::{Keys, KeysCommand, Payload, PayloadCommand, Publish, Serve};
 
 /// Builds, runs and checks the Slipway image.
@@ -32,6 +34,8 @@ pub enum Command {
     Run(Run),
     /// Log in to the running virtual machine, or run a command in it
     Ssh(Ssh),
+    /// Start, show, update and end a cluster of virtual machines
+    Cluster(Cluster),
     /// Write a page that shows what an image consists of and how it differs from another
     Report(Report),
     /// Make, list and retire the keys that sign updates

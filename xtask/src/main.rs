@@ -68,6 +68,7 @@ fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
         flags::Command::Soak(args) => command::soak::run(&ctx, &args),
         flags::Command::Bench(args) => command::bench::run(&ctx, &args),
         // The exit code is that of the command in the machine.
+        flags::Command::Cluster(args) => return command::cluster::run(&ctx, &args),
         flags::Command::Ssh(args) => return command::ssh::run(&ctx, &args),
     }
     .map(|()| ExitCode::SUCCESS)

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use vm::machine::Mac;
 use vm::running::KEY_CREDENTIAL;
-use vm::{Binds, Home, Machine, Vm};
+use vm::{Binds, Home, Machine, Network, Vm};
 
 use crate::lab::Setup;
-use crate::network::Network;
 
 /// From power-on to the first login under software emulation, with a good margin: it takes about a minute.
 pub const BOOT: Duration = Duration::from_secs(300);

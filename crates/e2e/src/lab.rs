@@ -7,12 +7,11 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use etcd_lab::Programs;
-use vm::{Accel, Home, Machine, Sandbox};
+use vm::{Accel, Home, Machine, Network, Sandbox};
 
 use crate::cuts::Choice;
 use crate::guest::Guest;
 use crate::image::Image;
-use crate::network::Network;
 
 /// Size of the machines' disks: larger than the image, so that root has to grow.
 pub const DISK_BYTES: u64 = 8 << 30;
@@ -118,7 +117,7 @@ impl<'a> Lab<'a> {
 
     /// Makes a private network; it is there as long as this value or a machine on it.
     pub fn network(&self) -> anyhow::Result<Rc<Network>> {
-        Network::start(self.folder("network")?).map(Rc::new)
+        Network::start(self.folder("network")?).map(Rc::new).context("starting a private network")
     }
 
     /// Makes a machine without a disk.

@@ -10,7 +10,6 @@ mod guest;
 mod harness;
 mod image;
 mod lab;
-mod network;
 mod offline;
 mod scenario;
 mod site;

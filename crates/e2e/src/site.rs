@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use file_server::Server;
 use payload::channel::Channel;
 use payload::{Envelope, Kind, seal};
+use vm::machine::HOST;
 
 use crate::guest::Guest;
 use crate::image::Image;
@@ -18,8 +19,6 @@ use crate::lab::Lab;
 use crate::tap::Tap;
 use crate::variant::{self, Variant};
 
-/// The host, as QEMU's user network shows it to the guest.
-pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const CHANNEL: &str = "stable";
 const VALID_SECS: u64 = 3600;
 /// No time server answers here, and the agent would wait five minutes for one in each boot.

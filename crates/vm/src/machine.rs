@@ -5,6 +5,7 @@
 //! bytes).
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,6 +13,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::accel::Accel;
 use crate::fw_cfg;
 
+/// The host, as a guest sees it through its first network card: QEMU's user network leads there to the host's loopback.
+pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// The machine's folder, as QEMU sees it.
 pub const DIR: &str = "/vm";
 /// Name of the log of a recorded machine's writes, in its folder; its format is that of dm-log-writes.

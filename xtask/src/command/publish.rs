@@ -25,14 +25,10 @@ use crate::{durable, flags, hash};
 
 const DAY_SECS: u64 = 24 * 3600;
 
-/// Checks the payload, puts it in place, then the channel file that offers it.
+/// Publishes, and says what is on offer.
 pub fn run(ctx: &Ctx, args: &flags::Publish) -> anyhow::Result<()> {
     let keys = Keys::read(ctx, args.keys.as_deref())?;
-    let payload = match &args.payload {
-        Some(path) => path.clone(),
-        None => newest(&ctx.target.join("image"))?,
-    };
-    let channel = publish(args, &keys, &payload, now()?, &ctx.log, &ctx.cancel)?;
+    let channel = put_on_offer(ctx, args, &keys)?;
     ctx.log.line(&format!(
         "channel {} offers {} {}, sequence {}, for {} days",
         channel.channel, channel.product, channel.version, channel.sequence, args.expires_days
@@ -42,6 +38,15 @@ pub fn run(ctx: &Ctx, args: &flags::Publish) -> anyhow::Result<()> {
         ctx.log.warn("INSECURE: signed with the committed development key; use `--keys DIR` for use");
     }
     Ok(())
+}
+
+/// Checks the payload, puts it in place, then the channel file that offers it, which is returned.
+pub fn put_on_offer(ctx: &Ctx, args: &flags::Publish, keys: &Keys) -> anyhow::Result<Channel> {
+    let payload = match &args.payload {
+        Some(path) => path.clone(),
+        None => newest(&ctx.target.join("image"))?,
+    };
+    publish(args, keys, &payload, now()?, &ctx.log, &ctx.cancel)
 }
 
 /// Publishes at the time `now`, in seconds since 1970, and returns what the channel offers.
@@ -110,7 +115,7 @@ fn offer(args: &flags::Publish, head: &Head, name: &str, now: u64) -> anyhow::Re
 }
 
 /// Reads what the channel offers now; `None` when it offers nothing yet.
-fn published(path: &Path, name: &str, trust: &Trust, log: &Log) -> anyhow::Result<Option<Channel>> {
+pub fn published(path: &Path, name: &str, trust: &Trust, log: &Log) -> anyhow::Result<Option<Channel>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),

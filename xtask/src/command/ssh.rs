@@ -25,13 +25,17 @@ pub fn run(ctx: &Ctx, args: &flags::Ssh) -> anyhow::Result<ExitCode> {
             bail!("several machines are running: choose one with `--vm NAME` ({})", names.join(", "));
         }
     };
-    let ssh = Ssh::new(&Sandbox::new(&state.tools), dir, state.ssh_port);
-    let shell = args.command.is_empty();
+    enter(&Ssh::new(&Sandbox::new(&state.tools), dir, state.ssh_port), &args.command)
+}
+
+/// Opens a shell, or runs a command if there is one, and returns its exit code.
+pub fn enter(way_in: &Ssh, line: &[String]) -> anyhow::Result<ExitCode> {
+    let shell = line.is_empty();
     let tty = if shell && std::io::stdin().is_terminal() { Tty::Wanted } else { Tty::Unwanted };
-    let mut command = ssh.interactive(tty);
+    let mut command = way_in.interactive(tty);
     if !shell {
         // As ssh itself does: the words are joined, and the guest's shell splits them again.
-        command.arg("--").args(&args.command);
+        command.arg("--").args(line);
     }
     let status = command.status().context("starting ssh")?;
     // No code means that a signal ended it.

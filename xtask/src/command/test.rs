@@ -55,7 +55,8 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     let temporary = judges.work().join("tmp");
     std::fs::create_dir_all(&temporary).with_context(|| format!("creating {}", temporary.display()))?;
     let mut crates = cargo::command(ctx, &["test", "--workspace", "--locked", "--quiet", "--test", "judge"]);
-    crates.env("SLIPWAY_JUDGES", &programs).env("TMPDIR", &temporary);
+    let tree = command::run::tools(ctx, &args.inputs)?;
+    crates.env("SLIPWAY_JUDGES", &programs).env("SLIPWAY_TOOLS", &tree).env("TMPDIR", &temporary);
     let mut all = Vec::new();
     if filter.is_none_or(|filter| "crates".contains(filter)) {
         all.push(Check::counting("crates' judge tests", move || {

@@ -60,6 +60,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "cloud-config",
             "deb",
             "disk-image",
+            "etcd-lab",
             "file-server",
             "payload",
             "slots",

@@ -11,11 +11,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use etcd_lab::Discovery;
 use serde_json::Value;
+use vm::Network;
+use vm::machine::HOST;
 
 use crate::lab::Lab;
-use crate::network::Network;
-use crate::standin::Discovery;
+use crate::standin::discovery;
 use node::{Member, Node};
 
 /// Machines of the cluster.
@@ -61,10 +63,10 @@ const PRIVATE_NETWORK: &str = "    - name: 10-private.network
 
 /// The scenario.
 pub fn one_token(lab: &Lab) -> anyhow::Result<()> {
-    let discovery = Discovery::start(lab, &lab.setup.programs()?)?;
+    let discovery = discovery::start(lab)?;
     discovery.open(TOKEN, SIZE.into())?;
     let network = lab.network()?;
-    let config = config(&discovery.url(TOKEN));
+    let config = config(&discovery.url(HOST, TOKEN));
     let nodes = (1..=SIZE).map(|number| Node::new(lab, &network, number, address(number), &config));
     let mut nodes = nodes.collect::<Result<Vec<_>, _>>()?;
     let outcome = live(lab, &discovery, &network, &mut nodes);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
+use vm::machine::HOST;
 
 use super::etcd_cluster::node::Node;
 use super::etcd_cluster::{self, fleet, until};
@@ -13,7 +14,7 @@ use crate::guest::BOOT;
 use crate::image::Image;
 use crate::lab::Lab;
 use crate::site::Site;
-use crate::standin::Discovery;
+use crate::standin::discovery;
 use crate::variant::{Change, Variant};
 
 /// Machines of the cluster.
@@ -42,12 +43,15 @@ pub fn one_after_another(lab: &Lab) -> anyhow::Result<()> {
     let (second, third) = match lab.next_images::<2>()? {
         [second, third] => (second, third),
     };
-    let discovery = Discovery::start(lab, &lab.setup.programs()?)?;
+    let discovery = discovery::start(lab)?;
     discovery.open(TOKEN, SIZE.into())?;
     let network = lab.network()?;
     let site = Site::start(lab)?;
-    let config =
-        etcd_cluster::config(&discovery.url(TOKEN)).replacen("\n  units:", &format!("\n{UPDATE}  units:"), 1);
+    let config = etcd_cluster::config(&discovery.url(HOST, TOKEN)).replacen(
+        "\n  units:",
+        &format!("\n{UPDATE}  units:"),
+        1,
+    );
     let nodes = (1..=SIZE)
         .map(|number| Node::new(lab, &network, number, etcd_cluster::address(number), &config))
         .collect::<Result<Vec<_>, _>>()?;

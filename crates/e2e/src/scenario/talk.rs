@@ -12,7 +12,7 @@ use anyhow::{Context as _, ensure};
 use crate::guest::Guest;
 use crate::lab::Lab;
 use crate::offline::Disk;
-use crate::standin::{Discovery, Front};
+use crate::standin::{Front, discovery};
 
 /// The example of the talk.
 const TALK: &str = include_str!("../../../cloud-config/tests/data/talk.yml");
@@ -43,7 +43,7 @@ curl -sf --max-time 60 http://127.0.0.1:2379/v2/keys/kept";
 
 /// The scenario.
 pub fn becomes_what_it_says(lab: &Lab) -> anyhow::Result<()> {
-    let discovery = Discovery::start(lab, &lab.setup.programs()?)?;
+    let discovery = discovery::start(lab)?;
     discovery.open(TOKEN, 1)?;
     let guest = lab.editable_guest("one")?;
     let keys = BTreeMap::from([(USER.to_owned(), vec![guest.home().public_key().to_owned()])]);

@@ -1,6 +1,10 @@
 //! Members that find each other through a discovery service, which is another etcd with the v2 keys API.
 
-use etcd_lab::{Member, Programs, until};
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::time::Duration;
+
+use etcd_lab::{Discovery, Member, Programs, until};
 
 use crate::one_member;
 
@@ -88,4 +92,21 @@ fn pauses(log: &str) -> Vec<u64> {
     let retries = log.lines().filter(|line| line.contains("retry"));
     let parsed = retries.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     parsed.filter_map(|line| line["backoff"].as_str()?.trim_end_matches('s').parse().ok()).collect()
+}
+
+#[test]
+fn the_service_of_a_desk_has_a_token_and_names_who_came() {
+    let Some(programs) = Programs::shipped() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let etcd = Command::new(&programs.etcd);
+    let service = Discovery::start(etcd, dir.path(), Duration::from_secs(60)).unwrap();
+    let unknown = service.members("ba09c").unwrap_err().to_string();
+    assert!(unknown.starts_with("reading a token: the discovery service says 404 "), "{unknown}");
+    service.open("ba09c", 1).unwrap();
+    assert_eq!(service.members("ba09c").unwrap(), Vec::<String>::new());
+    let url = service.url(Ipv4Addr::LOCALHOST, "ba09c");
+    let mut member = Member::new(&programs, "a");
+    member.start(&discovery(&url));
+    member.wait_healthy();
+    assert_eq!(service.members("ba09c").unwrap(), [member.row()]);
 }

@@ -13,9 +13,10 @@ use cloud_config::substitute::Unknown;
 
 use crate::ctx::Ctx;
 
-/// Names of the entries below `opt/`.
-const USER_DATA: &str = "slipway/cloud-config";
-const METADATA: &str = "slipway/metadata";
+/// Name below `opt/` of the entry with the user data.
+pub const USER_DATA: &str = "slipway/cloud-config";
+/// Name below `opt/` of the entry with the metadata.
+pub const METADATA: &str = "slipway/metadata";
 /// The kernel reads an entry in pages, and every page from the entry's first byte on: the time grows with the square
 /// of the length.
 const SLOW_FROM: usize = 64 << 10;

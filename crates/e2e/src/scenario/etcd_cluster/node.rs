@@ -6,11 +6,11 @@ use std::rc::Rc;
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use vm::Network;
 use vm::machine::Mac;
 
 use crate::guest::Guest;
 use crate::lab::Lab;
-use crate::network::Network;
 use crate::scenario::etcd::parse;
 
 /// Asks etcd's v3 API; machines that share two cores answer late.

@@ -1,6 +1,7 @@
 //! The way from the names of the talk to the stand-ins: what the OEM's cloud-config says in this test.
 
-use crate::site::HOST;
+use vm::machine::HOST;
+
 use crate::standin::Front;
 
 /// What it writes.

@@ -2,10 +2,10 @@
 
 use anyhow::ensure;
 use http_get::testing::{self, Answer};
+use vm::machine::HOST;
 
 use crate::guest::Guest;
 use crate::lab::Lab;
-use crate::site::HOST;
 
 const PATH: &str = "/machine.yml";
 /// Answers of the server before the first good one.
