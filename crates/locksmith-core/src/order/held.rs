@@ -12,7 +12,7 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, reading: &Reading, semaph
         return Decision::new(Next::Unlock, Phase::GiveBack, "nothing is known of the slot");
     };
     if memory.ended.is_none()
-        && let Some(why) = no(seen, reading, semaphore, slot)
+        && let Some(why) = no(seen, memory, reading, semaphore, slot)
     {
         memory.pause_attempts(seen, &why);
         memory.ended = Some(why);
@@ -24,7 +24,7 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, reading: &Reading, semaph
 }
 
 /// Returns why the attempt is over.
-fn no(seen: &Seen, reading: &Reading, semaphore: &Semaphore, slot: &Slot) -> Option<String> {
+fn no(seen: &Seen, memory: &Memory, reading: &Reading, semaphore: &Semaphore, slot: &Slot) -> Option<String> {
     if matches!(seen.mode, Mode::Off(_)) {
         return Some("the strategy is off".to_owned());
     }
@@ -40,6 +40,10 @@ fn no(seen: &Seen, reading: &Reading, semaphore: &Semaphore, slot: &Slot) -> Opt
     }
     if let Some(at) = seen.closed_until() {
         return Some(format!("the window has closed; it opens at {at}"));
+    }
+    // They came while units moved away, or a daemon told them that was killed since; the slot is not kept meanwhile.
+    if 0 < seen.terminals && memory.notice.is_none() {
+        return Some("users are to be told first".to_owned());
     }
     if reading.fleet == Fleet::Silent {
         return Some("fleet does not answer here".to_owned());

@@ -26,8 +26,12 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, reading: &Reading, semaph
         let until = memory.attempt.as_ref().map_or(seen.moment, |pause| pause.until);
         return Decision::new(Next::Wait { until }, Phase::Locking, why).limited();
     }
-    approach::notice(seen, memory)
-        .unwrap_or_else(|| Decision::new(Next::Lock(slot), Phase::Locking, seen.goal()))
+    if let Some(decision) = approach::notice(seen, memory) {
+        return decision;
+    }
+    // Users of long ago were told of another attempt; what counts from now on is who was told of this one.
+    memory.notice = memory.notice.filter(|notice| seen.moment <= notice.valid);
+    Decision::new(Next::Lock(slot), Phase::Locking, seen.goal())
 }
 
 /// Returns what this machine says of itself with its slot. That it is drained is said before it is.

@@ -55,7 +55,8 @@ pub enum Next {
         /// Since when it has held its slot.
         since: Timestamp,
     },
-    /// Reboot the machine.
+    /// Reboot the machine. Look just before whether what waits is still what waited when the step was decided: if it is
+    /// not, the reboot has failed, because the slot was taken for another version.
     Reboot,
     /// End with 0.
     Exit,

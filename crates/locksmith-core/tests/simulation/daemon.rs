@@ -284,6 +284,11 @@ impl World {
         if matches!(next, Next::Drain { .. } | Next::Undrain) && self.machines[n].cut_off_until > now {
             return self.fails(n, "fleet does not answer");
         }
+        let slot = self.store.value.slot(&self.machines[n].id);
+        let is_other = slot.is_some_and(|slot| slot.version != self.machines[n].waiting);
+        if next == Next::Reboot && is_other {
+            return self.fails(n, "another version waits by now");
+        }
         let drained_at = now + self.rng.range(0, 900);
         let machine = &mut self.machines[n];
         match next {

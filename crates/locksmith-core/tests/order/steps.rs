@@ -1,302 +1,16 @@
-//! The order of a reboot: what is done in each situation when each thing is seen.
-
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+//! Steps one after another, and what a slot depends on.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use locksmith_core::order::{
-    Fleet, Hold, Last, LocalEtcd, Me, Memory, Moment, Next, Phase, Reading, Seen, Settings, Step, Wish, step,
-};
-use locksmith_core::quorum::{Health, Member, MemberId, Role};
-use locksmith_core::semaphore::{Outcome, Semaphore, Slot};
+use locksmith_core::order::{Fleet, Hold, LocalEtcd, Next, Phase, Step, Wish};
+use locksmith_core::quorum::{MemberId, Role};
+use locksmith_core::semaphore::{Semaphore, Slot};
 use locksmith_core::strategy::{Etcd, Mode};
-use locksmith_core::versions::{Failure, Local};
+use locksmith_core::versions::Failure;
 use locksmith_core::window::Standing;
-use slots::Version;
 
-const START: u64 = 1_000;
-
-fn at(second: u64) -> Timestamp {
-    Timestamp::from_second(1_764_000_000 + i64::try_from(second).unwrap()).unwrap()
-}
-
-fn version(n: u64) -> Version {
-    format!("{n}.0.0").parse().unwrap()
-}
-
-fn good(n: u64) -> Outcome {
-    Outcome::Good { version: version(n), at: at(0) }
-}
-
-fn failed(n: u64) -> Outcome {
-    let (stage, reason) = ("health-failed".to_owned(), "no answer".to_owned());
-    Outcome::Failed { version: version(n), at: at(0), stage, reason }
-}
-
-fn members(down: &[u64]) -> Vec<Member> {
-    let health = |id| if down.contains(&id) { Health::Down } else { Health::Healthy };
-    (1..=3).map(|id| Member { id: MemberId(id), role: Role::Voter, health: health(id) }).collect()
-}
-
-/// A daemon whose machine runs 1.0.0, which its group knows, and where 2.0.0 waits.
-#[derive(Debug, Clone)]
-struct Lab {
-    seen: Seen,
-    reading: Reading,
-    memory: Memory,
-}
-
-fn lab() -> Lab {
-    let local =
-        Local { running: Some(version(1)), blessed: true, waiting: Some(version(2)), failures: vec![] };
-    let seen = Seen {
-        now: at(START),
-        moment: Moment(Duration::from_secs(START)),
-        mode: Mode::Locked,
-        me: Me { id: "m1".to_owned(), boot: "b1".to_owned(), booted: at(0) },
-        local,
-        wish: Wish::None,
-        standing: Standing::Always,
-        terminals: 0,
-        last: Last::Done,
-        reading: None,
-        settings: Settings::default(),
-        dice: 0,
-    };
-    let reading = Reading {
-        semaphore: Ok(Semaphore::default().record("m1", &good(1))),
-        etcd: LocalEtcd::Member { id: MemberId(1), role: Role::Voter, has_leader: true, behind: 0 },
-        members: Some(members(&[])),
-        fleet: Fleet::Here { hold: Hold::None, units: 2 },
-        machines: None,
-    };
-    Lab { seen, reading, memory: Memory::default() }
-}
-
-/// The same with a slot of this boot, on a machine that has no units any more.
-fn held() -> Lab {
-    let mut lab = lab();
-    let slot = Slot {
-        since: Some(at(500)),
-        boot: Some("b1".to_owned()),
-        version: Some(version(2)),
-        drained: true,
-        ..Slot::default()
-    };
-    lab.reading.fleet = Fleet::Here { hold: Hold::Draining, units: 0 };
-    lab.semaphore(|semaphore| semaphore.lock("m1", slot.clone()).unwrap());
-    lab
-}
-
-/// The same after the reboot.
-fn back() -> Lab {
-    let mut lab = held();
-    lab.seen.me = Me { boot: "b2".to_owned(), booted: at(900), ..lab.seen.me };
-    lab.seen.local.running = Some(version(2));
-    lab.seen.local.waiting = None;
-    lab.reading.fleet = Fleet::Here { hold: Hold::None, units: 0 };
-    lab
-}
-
-impl Lab {
-    fn semaphore(&mut self, change: impl Fn(&Semaphore) -> Semaphore) {
-        self.reading.semaphore = Ok(change(self.reading.semaphore.as_ref().unwrap()));
-    }
-
-    /// One step without a reading.
-    fn look(&mut self) -> Step {
-        self.seen.reading = None;
-        self.take()
-    }
-
-    /// Steps until something is to be done, reading when it is asked for.
-    fn act(&mut self) -> Step {
-        let first = self.look();
-        if first.next != Next::Read {
-            return first;
-        }
-        self.seen.reading = Some(self.reading.clone());
-        self.take()
-    }
-
-    fn take(&mut self) -> Step {
-        let step = step(&self.seen, &self.memory);
-        self.memory = step.memory.clone();
-        self.seen.last = Last::Done;
-        step
-    }
-
-    fn fail(&mut self) -> &mut Self {
-        self.seen.last = Last::Failed { why: "it failed".to_owned() };
-        self
-    }
-
-    fn after(&mut self, secs: u64) -> &mut Self {
-        self.seen.moment = self.seen.moment.after(Duration::from_secs(secs));
-        self.seen.now += Duration::from_secs(secs);
-        self
-    }
-}
-
-/// `phase next: why`, with what is waited for in seconds from the start.
-fn told(step: &Step) -> String {
-    let next = match &step.next {
-        Next::Wait { until } => {
-            format!("wait {}", until.0.as_secs().saturating_sub(START))
-        }
-        Next::Read => "read".to_owned(),
-        Next::Notify => "notify".to_owned(),
-        Next::Refuse { version, .. } => format!("refuse {version}"),
-        Next::Unhold { version } => format!("unhold {version}"),
-        Next::Record(outcome) => format!("record {}", word(outcome)),
-        Next::Lock(slot) => format!("lock{}", if slot.drained { " drained" } else { "" }),
-        Next::Drain { timeout } => format!("drain {}", timeout.as_secs()),
-        Next::Undrain => "undrain".to_owned(),
-        Next::Unlock => "unlock".to_owned(),
-        Next::Settle(outcome) => format!("settle {}", word(outcome)),
-        Next::Break { holder, .. } => format!("break {holder}"),
-        Next::Reboot => "reboot".to_owned(),
-        Next::Exit => "exit".to_owned(),
-    };
-    format!("{} {next}: {}", step.phase.name(), step.why)
-}
-
-fn word(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Good { version, .. } => format!("good {version}"),
-        Outcome::Failed { version, .. } => format!("failed {version}"),
-        Outcome::Neither => "neither".to_owned(),
-    }
-}
-
-#[track_caller]
-fn check(mut lab: Lab, change: impl Fn(&mut Lab), expected: &str) {
-    change(&mut lab);
-    assert_eq!(told(&lab.act()), expected);
-}
-
-fn opens(lab: &mut Lab) {
-    lab.seen.standing = Standing::Opens { at: at(START + 3600) };
-}
-
-fn others(lab: &mut Lab, slot: &Slot) {
-    lab.semaphore(|semaphore| semaphore.lock("m2", slot.clone()).unwrap());
-}
-
-/// What is seen beside the situation: each is looked at in each of them.
-type Event = (&'static str, fn(&mut Lab));
-
-const EVENTS: [Event; 16] = [
-    ("nothing", |_| {}),
-    ("window closes", opens),
-    ("no version waits", |lab| lab.seen.local.waiting = None),
-    ("another version waits", |lab| lab.seen.local.waiting = Some(version(3))),
-    ("operator", |lab| lab.seen.wish = Wish::Reboot),
-    ("users log in", |lab| lab.seen.terminals = 2),
-    ("etcd is away", |lab| lab.reading.semaphore = Err("no leader".to_owned())),
-    ("own etcd is silent", |lab| lab.reading.etcd = LocalEtcd::Silent),
-    ("a member is down", |lab| lab.reading.members = Some(members(&[3]))),
-    ("members say nothing", |lab| lab.reading.members = None),
-    ("fleet is silent", |lab| lab.reading.fleet = Fleet::Silent),
-    ("fleet is absent", |lab| lab.reading.fleet = Fleet::Absent),
-    ("it failed in the group", |lab| lab.semaphore(|semaphore| semaphore.record("m2", &failed(2)))),
-    ("max is 0", |lab| lab.semaphore(|semaphore| semaphore.set_max(0))),
-    ("strategy is off", |lab| lab.seen.mode = Mode::Off(Etcd::Expected)),
-    ("strategy is reboot", |lab| lab.seen.mode = Mode::Alone),
-];
-
-#[track_caller]
-fn check_all(situation: fn() -> Lab, expected: [&str; EVENTS.len()]) {
-    let found: Vec<String> = EVENTS
-        .iter()
-        .map(|(name, event)| {
-            let mut lab = situation();
-            event(&mut lab);
-            format!("{name} -> {}", told(&lab.act()))
-        })
-        .collect();
-    let expected: Vec<String> =
-        EVENTS.iter().zip(expected).map(|((name, _), expected)| format!("{name} -> {expected}")).collect();
-    assert_eq!(found, expected, "\n{}", found.join("\n"));
-}
-
-#[test]
-fn a_version_that_waits_takes_a_slot_unless_something_is_in_the_way() {
-    check_all(
-        lab,
-        [
-            "lock lock drained: version 2.0.0 waits for a reboot",
-            "window wait 60: version 2.0.0 waits for a reboot; the window opens at 2025-11-24T17:16:40Z",
-            "idle wait 300: nothing waits for a reboot",
-            "lock lock drained: version 3.0.0 waits for a reboot",
-            "lock lock drained: version 2.0.0 waits for a reboot",
-            "notice notify: version 2.0.0 waits for a reboot; telling 2 terminals",
-            "release wait 5: the semaphore cannot be read: no leader",
-            "lock wait 10: etcd does not answer here",
-            "lock wait 10: reboot would lose quorum (2 of 3 healthy)",
-            "lock wait 10: the members of etcd do not say how they are",
-            "lock wait 10: fleet does not answer here",
-            "lock lock: version 2.0.0 waits for a reboot",
-            "versions refuse 2.0.0: version 2.0.0 failed on m2: health-failed: no answer",
-            "lock wait 10: semaphore is at 0",
-            "off exit: the strategy is off",
-            "reboot reboot: version 2.0.0 waits for a reboot",
-        ],
-    );
-}
-
-#[test]
-fn a_slot_of_this_boot_ends_in_a_reboot_or_is_given_back() {
-    check_all(
-        held,
-        [
-            "reboot reboot: version 2.0.0 waits for a reboot",
-            "give-back undrain: the window has closed; it opens at 2025-11-24T17:16:40Z",
-            "give-back undrain: nothing waits for a reboot any more",
-            "give-back undrain: version 3.0.0 waits for a reboot, and the slot was taken for another reason",
-            "reboot reboot: version 2.0.0 waits for a reboot",
-            "reboot reboot: version 2.0.0 waits for a reboot",
-            "release wait 5: the semaphore cannot be read: no leader",
-            "give-back undrain: etcd does not answer here",
-            "give-back undrain: reboot would lose quorum (2 of 3 healthy)",
-            "give-back undrain: the members of etcd do not say how they are",
-            "give-back undrain: fleet does not answer here",
-            "reboot reboot: version 2.0.0 waits for a reboot",
-            "give-back undrain: version 2.0.0 failed on m2: health-failed: no answer",
-            "reboot reboot: version 2.0.0 waits for a reboot",
-            "give-back undrain: the strategy is off",
-            "reboot reboot: version 2.0.0 waits for a reboot",
-        ],
-    );
-}
-
-#[test]
-fn a_slot_of_the_boot_before_is_given_back_before_all_else() {
-    let given_back = "release settle good 2.0.0: the machine is back";
-    check_all(
-        back,
-        [
-            given_back,
-            given_back,
-            given_back,
-            given_back,
-            given_back,
-            given_back,
-            "release wait 5: the semaphore cannot be read: no leader",
-            "release wait 5: etcd does not answer here",
-            given_back,
-            given_back,
-            "release wait 5: fleet does not answer here",
-            given_back,
-            given_back,
-            given_back,
-            given_back,
-            "idle wait 300: nothing waits for a reboot",
-        ],
-    );
-}
+use crate::lab::{Lab, at, back, check, held, lab, opens, others, told, version};
 
 #[test]
 fn a_slot_is_kept_until_the_machine_is_whole() {
@@ -457,6 +171,20 @@ fn users_are_told_five_minutes_before_and_again_after_a_while() {
     lab.semaphore(|semaphore| semaphore.set_max(1));
     assert!(told(&lab.clone().after(900).act()).starts_with("lock lock"));
     assert!(told(&lab.after(901).act()).starts_with("notice notify"));
+}
+
+#[test]
+fn users_who_were_told_are_not_told_again_however_long_units_take() {
+    let mut lab = lab();
+    lab.seen.terminals = 1;
+    assert!(told(&lab.act()).starts_with("notice notify"));
+    assert!(told(&lab.act()).starts_with("notice wait 300"));
+    assert!(told(&lab.after(300).act()).starts_with("lock lock"));
+    let memory = lab.memory;
+    let mut lab = Lab { memory, ..held() };
+    lab.seen.terminals = 1;
+    lab.after(1500);
+    assert_eq!(told(&lab.act()), "reboot reboot: version 2.0.0 waits for a reboot");
 }
 
 #[test]
