@@ -256,7 +256,12 @@ mod tests {
         state.failed.insert(version("3.0.0"), failure);
         check_offer("slipway", "3.0.0", &state, "failed before: 3.0.0 reached stage initrd: panic; it is");
         state.failed.get_mut(&version("3.0.0")).unwrap().stage = GROUP_STAGE.to_owned();
-        check_offer("slipway", "3.0.0", &state, "refused: 3.0.0 failed in this machine's group: panic; it is");
+        check_offer(
+            "slipway",
+            "3.0.0",
+            &state,
+            "refused: 3.0.0 failed in this machine's group: panic; it is",
+        );
         state.hold.versions.insert(version("3.0.0"));
         check_offer("slipway", "3.0.0", &state, "held: 3.0.0 is not wanted");
         state.hold.everything = true;
