@@ -23,13 +23,13 @@ fn machines_reboot_one_after_the_other_and_end_without_a_slot() {
         let place = left.iter().position(|machine| machines[*machine].n_reboots() == 1).unwrap();
         let away = left.remove(place);
         let (machine, others) = (&machines[away], left.clone());
-        assert_eq!(holders(machine), [machine.id.clone()]);
+        assert_eq!(holders(machine), [machine.id.as_str()]);
 
         assert_eq!(daemons[away].stop().code(), Some(0));
         machine.runs("2.0.0", "1.0.0").begin_boot();
         daemons[away] = machine.daemon(&[]);
         daemons[away].until_says("release: this boot's version is not blessed yet");
-        assert_eq!(holders(machine), [machine.id.clone()], "not before the version is good");
+        assert_eq!(holders(machine), [machine.id.as_str()], "not before the version is good");
         if n_before == 0 {
             for other in others {
                 daemons[other].until_says(&format!("version 2.0.0 is tried by {} first", machine.id));
