@@ -105,8 +105,11 @@ pub async fn allow(version: &Version) -> Result<(), Error> {
     programs::run(AGENT, &["unhold", &version.to_string(), "--failure"], WITHIN).await.map(drop)
 }
 
-/// The version that waits for a reboot and that nothing speaks against.
-async fn wanted() -> Result<Option<Version>, Error> {
+/// Returns the version that waits for a reboot and that nothing speaks against, as it is at this moment.
+///
+/// # Errors
+/// When the agent does not answer as it should.
+pub async fn wanted() -> Result<Option<Version>, Error> {
     let args = ["reboot-wanted"];
     let said = programs::ask(AGENT, &args, WITHIN).await?;
     match said.code {

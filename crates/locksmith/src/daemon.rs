@@ -20,6 +20,7 @@ use agent_support::host::Host;
 use anyhow::Context as _;
 use clap::Parser as _;
 use locksmith_core::order::{self, Last, Memory, Moment, Next, Reading, Step};
+use slots::Version;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -58,6 +59,8 @@ struct Daemon {
     teller: Teller,
     memory: Memory,
     last: Last,
+    /// The version that waited when the last step was decided.
+    goal: Option<Version>,
 }
 
 /// Runs `locksmithd` with arguments, of which the first is its name.
@@ -97,6 +100,7 @@ fn run(flags: flags::Daemon, journal: Journal) -> anyhow::Result<()> {
             taken: Taken::default(),
             memory: Memory::default(),
             last: Last::Done,
+            goal: None,
             host,
             me,
             settings,
@@ -169,6 +173,7 @@ impl Daemon {
         let step = order::step(&seen, &self.memory);
         self.memory = step.memory.clone();
         self.last = Last::Done;
+        self.goal.clone_from(&seen.local.waiting);
         if step.next != Next::Read {
             let report = self.report(&seen, strategy, &step);
             self.teller.tell(strategy, &step, report).await;

@@ -1,5 +1,7 @@
 //! Both programs against the etcd that we ship: the semaphore, several machines, and clusters that lose members.
 
+#[path = "judge/access.rs"]
+mod access;
 #[path = "judge/group.rs"]
 mod group;
 #[path = "support/machine.rs"]

@@ -211,6 +211,26 @@ fn an_update_agent_that_fails_reboots_nothing_and_is_named() {
 }
 
 #[test]
+fn a_version_that_is_taken_back_at_the_last_moment_reboots_nothing() {
+    let machine = Machine::new("m1", NOBODY);
+    // What waits is asked for twice: when the step is decided, and right before the reboot.
+    let script = r#"#!/bin/sh
+case "$1" in
+status) cat "$LAB/status.json" ;;
+*)
+    [ -e "$LAB/asked" ] && { echo "no version waits for a reboot"; exit 1; }
+    touch "$LAB/asked"
+    echo 2.0.0 ;;
+esac
+"#;
+    machine.tree.program("/bin/slipway-update", script);
+    let mut daemon = machine.strategy("reboot").waits("2.0.0").daemon(&[]);
+    daemon.until_says("nothing waits now, not version 2.0.0");
+    sleep(Duration::from_secs(1));
+    assert_eq!(machine.n_reboots(), 0);
+}
+
+#[test]
 fn a_version_can_be_made_to_wait_for_a_test() {
     let machine = Machine::new("m1", NOBODY);
     machine.check(&["send-need-reboot"], 0);

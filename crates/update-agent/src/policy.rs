@@ -3,7 +3,7 @@
 use payload::Manifest;
 use slots::Version;
 
-use crate::state::State;
+use crate::state::{GROUP_STAGE, State};
 
 /// Bytes of the ESP that stay free: folders grow, and try records are written there.
 const ESP_RESERVE: u64 = 1 << 20;
@@ -88,6 +88,17 @@ pub enum Refusal {
         /// What it said.
         reason: String,
     },
+    /// It failed on another machine.
+    #[error(
+        "refused: {version} failed in this machine's group{reason}; it is not taken before a newer one appears, or after \
+         `locksmithctl forgive {version}`"
+    )]
+    Refused {
+        /// The version.
+        version: Version,
+        /// Where, and how.
+        reason: String,
+    },
     /// An operator does not want it.
     #[error("held: {version} is not wanted; `slipway-update unhold` lifts that")]
     Held {
@@ -136,14 +147,14 @@ pub fn judge_state(version: &Version, state: &State) -> Result<(), Refusal> {
     if state.hold.covers(version) {
         return Err(Refusal::Held { version: version.clone() });
     }
-    match state.failure(version) {
-        Some(failure) => Err(Refusal::Failed {
-            version: version.clone(),
-            stage: failure.stage.clone(),
-            reason: if failure.reason.is_empty() { String::new() } else { format!(": {}", failure.reason) },
-        }),
-        None => Ok(()),
-    }
+    let Some(failure) = state.failure(version) else { return Ok(()) };
+    let reason = if failure.reason.is_empty() { String::new() } else { format!(": {}", failure.reason) };
+    let version = version.clone();
+    Err(if failure.stage == GROUP_STAGE {
+        Refusal::Refused { version, reason }
+    } else {
+        Refusal::Failed { version, stage: failure.stage.clone(), reason }
+    })
 }
 
 /// Judges the rest of what a payload says: who may take it, and whether it fits.
@@ -244,6 +255,13 @@ mod tests {
             Failure { stage: "initrd".to_owned(), reason: "panic".to_owned(), time: 0, is_forgiven: false };
         state.failed.insert(version("3.0.0"), failure);
         check_offer("slipway", "3.0.0", &state, "failed before: 3.0.0 reached stage initrd: panic; it is");
+        state.failed.get_mut(&version("3.0.0")).unwrap().stage = GROUP_STAGE.to_owned();
+        check_offer(
+            "slipway",
+            "3.0.0",
+            &state,
+            "refused: 3.0.0 failed in this machine's group: panic; it is",
+        );
         state.hold.versions.insert(version("3.0.0"));
         check_offer("slipway", "3.0.0", &state, "held: 3.0.0 is not wanted");
         state.hold.everything = true;

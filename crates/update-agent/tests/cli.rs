@@ -68,7 +68,10 @@ fn a_version_that_failed_elsewhere_is_taken_back_and_allowed_again_by_command() 
     assert_eq!(check(&machine, &["reboot-wanted"], 1).0, "no version waits for a reboot\n");
     assert_eq!(machine.reboot(&[&one, &two]), "1.0.0");
     let (_, stderr) = check(&machine, &apply, 1);
-    assert!(stderr.contains("failed before: 2.0.0 reached stage group: health-failed on m1"), "{stderr}");
+    assert!(
+        stderr.contains("refused: 2.0.0 failed in this machine's group: health-failed on m1"),
+        "{stderr}"
+    );
     let (stdout, _) = check(&machine, &["status", "--json"], 0);
     let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(document["failed_versions"][0]["stage"], "group");

@@ -14,8 +14,8 @@ mod server;
 use machines::{Machine, limits, machine};
 use releases::{channel, key, payload, release, sealed_channel};
 use server::{Manner, Server};
-use update_agent::command::check;
 use update_agent::command::print::Format;
+use update_agent::command::{check, refuse};
 
 /// A machine with version 1, and a server with version 2, which shares nothing with it.
 fn setup() -> (Machine, Server, Vec<u8>) {
@@ -135,4 +135,23 @@ fn an_unreachable_server_is_an_error_of_the_network() {
     machine.use_server("http://127.0.0.1:9");
     let err = format!("{:#}", apply(&machine).unwrap_err());
     assert!(err.contains("fetching http://127.0.0.1:9/channels/stable.channel: asking"), "{err}");
+}
+
+#[test]
+fn a_version_that_fails_elsewhere_during_the_download_is_not_made_bootable() {
+    let (machine, server, _) = setup();
+    server.manner(Manner::Stalls { after: 100_000 });
+    let err = std::thread::scope(|scope| {
+        let taking = scope.spawn(|| apply(&machine).unwrap_err());
+        while machine.state().fetching.is_none() {
+            assert!(!taking.is_finished(), "it ended before it began to fetch");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        refuse::refuse(&machine.tree.host, &"2.0.0".parse().unwrap(), "failed on m1").unwrap();
+        server.manner(Manner::Good);
+        taking.join().unwrap()
+    });
+    let err = format!("{err:#}");
+    assert!(err.contains("refused: 2.0.0 failed in this machine's group: failed on m1"), "{err}");
+    assert_eq!(machine.entry_names(), ["slipway_1.0.0.efi"]);
 }

@@ -36,6 +36,21 @@ fn a_slot_is_kept_until_the_machine_is_whole() {
 }
 
 #[test]
+fn a_slot_is_given_back_as_soon_as_the_boot_is_blessed() {
+    let mut lab = back();
+    lab.seen.local.blessed = false;
+    assert_eq!(told(&lab.act()), "release wait 5: this boot's version is not blessed yet");
+    let step = lab.after(5).look();
+    assert_eq!(
+        told(&step),
+        "release wait 10: this boot's version is not blessed yet",
+        "nothing is read for it"
+    );
+    lab.seen.local.blessed = true;
+    assert_eq!(told(&lab.after(5).act()), "release settle good 2.0.0: the machine is back");
+}
+
+#[test]
 fn a_machine_that_was_drained_and_lost_its_slot_undrains_itself() {
     let lost = |lab: &mut Lab| {
         lab.semaphore(|semaphore| semaphore.take_away("m1").unwrap());

@@ -16,10 +16,10 @@ pub(super) async fn lock(cx: &Context, id: Option<String>) -> Result<(), Failure
     done.map(drop).map_err(|err| Failure::change(err, Failure::Lock))
 }
 
-/// `unlock [ID]`.
+/// `unlock [ID]`. A machine that locksmith drained undrains itself when its daemon sees that the slot is gone.
 pub(super) async fn unlock(cx: &Context, id: Option<String>) -> Result<(), Failure> {
     let id = named(cx, id)?;
-    let done = cx.store.change(|semaphore| semaphore.unlock(&id)).await;
+    let done = cx.store.change(|semaphore| semaphore.take_away(&id)).await;
     done.map(drop).map_err(|err| Failure::change(err, Failure::Unlock))
 }
 

@@ -3,6 +3,7 @@
 use jiff::{Timestamp, ZonedDateTime};
 use locksmith_core::order::{Last, Me, Next};
 use locksmith_core::semaphore::{Refusal, Semaphore};
+use slots::Version;
 
 use super::Daemon;
 use crate::store::{Changed, Error};
@@ -42,7 +43,7 @@ impl Daemon {
                 let now = Timestamp::now();
                 self.change(|it, _| it.release_stale(&holder, since, now)).await.map_err(text)
             }
-            Next::Reboot => system::reboot().await.map_err(text),
+            Next::Reboot => self.reboot().await,
         };
         match done {
             Ok(()) => Last::Done,
@@ -73,6 +74,18 @@ impl Daemon {
                 Ok(())
             }
         }
+    }
+
+    /// Only into what the step was decided for: what waits may have changed while etcd and fleet were asked.
+    async fn reboot(&self) -> Result<(), String> {
+        let waits = agent::wanted().await.map_err(text)?;
+        if waits != self.goal {
+            let shown = |version: &Option<Version>| {
+                version.as_ref().map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"))
+            };
+            return Err(format!("{} waits now, not {}", shown(&waits), shown(&self.goal)));
+        }
+        system::reboot().await.map_err(text)
     }
 
     /// Whoever is logged in now: users come and go.

@@ -112,3 +112,16 @@ fn details_tell_the_age_of_a_slot_and_whether_fleet_sees_the_machine() {
     let document: serde_json::Value = serde_json::from_str(&m1.check(&["status", "--json"], 0).0).unwrap();
     assert_eq!(document["holders"][0]["alive"], serde_json::Value::Null);
 }
+
+#[test]
+fn a_machine_that_loses_its_slot_while_it_is_drained_is_remembered() {
+    let Some((programs, member)) = one_member() else { return };
+    let m1 = machine("m1", &member);
+    let held = r#"{"semaphore":0,"max":1,"holders":["m2"],"slots":{"m2":{"since":"2026-01-01T00:00:00Z","boot":"b","drained":true}}}"#;
+    programs.ctl(&member, &["put", KEY, held]);
+    m1.check(&["unlock", "m2"], 0);
+    assert_eq!(m1.check(&["status"], 0).0, "Available: 1\nMax: 1\n");
+    let value = programs.ctl(&member, &["get", "--print-value-only", KEY]);
+    let value: serde_json::Value = serde_json::from_str(&value).unwrap();
+    assert_eq!(value["undrain"], serde_json::json!(["m2"]), "{value}");
+}
