@@ -187,6 +187,10 @@ const BY_TURNS: [&str; 6] = [
 
 const TURNS: usize = 2;
 
+/// Takes a third of an hour alone, because three machines wait for each other; what it shows is in the simulation and
+/// the judges of locksmith too.
+const LONG: &str = "a_cluster_takes_an_update_one_machine_after_another";
+
 /// Returns the scenarios that a sampled run with this seed leaves to the long run.
 pub fn left_out(seed: u64) -> Vec<&'static str> {
     let mut random = Random::new(seed);
@@ -195,6 +199,7 @@ pub fn left_out(seed: u64) -> Vec<&'static str> {
         let n_left = u64::try_from(left.len()).unwrap_or(u64::MAX);
         left.swap_remove(usize::try_from(random.below(n_left)).unwrap_or_default());
     }
+    left.push(LONG);
     left
 }
 
@@ -207,11 +212,11 @@ mod tests {
     #[test]
     fn a_sampled_run_leaves_out_some_rare_ways_and_each_has_its_turn() {
         let known: BTreeSet<&str> = ALL.iter().map(|scenario| scenario.name).collect();
-        assert!(BY_TURNS.iter().all(|name| known.contains(name)));
+        assert!(BY_TURNS.iter().chain([&LONG]).all(|name| known.contains(name)));
         let mut never: BTreeSet<&str> = BY_TURNS.into();
         for seed in 0..64 {
             let left = left_out(seed);
-            assert_eq!(left.len(), BY_TURNS.len() - TURNS);
+            assert_eq!(left.len(), BY_TURNS.len() - TURNS + 1);
             never.retain(|name| left.contains(name));
         }
         assert!(never.is_empty(), "{never:?}");

@@ -257,7 +257,7 @@ async fn an_etcd_that_is_slow_is_waited_for_and_one_that_is_too_slow_is_not() {
     assert_eq!(registry(&programs, member, &[]), before);
     line.go_on();
     // What is on its way arrives late, or not at all; whoever repeats it gets what is wanted.
-    until("it answers again", || (scene.type_in("list-unit-files") == "").then_some(()));
+    until("it answers again", || (scene.type_in("list-unit-files").is_empty()).then_some(()));
     assert_eq!(scene.type_in("submit new.service kept.service"), "");
     assert!(registry(&programs, member, &[]).contains("/fleet/v1/units/new.service"));
 }
