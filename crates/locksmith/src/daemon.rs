@@ -4,6 +4,7 @@
 //! 0, and a slot that it holds stays.
 
 mod act;
+mod ear;
 mod ground;
 mod look;
 mod read;
@@ -32,6 +33,7 @@ use crate::journal::{Journal, Level, Talk};
 use crate::notify::{News, Notifier};
 use crate::settings::{self, Pace, Settings};
 use crate::store::Store;
+use ear::Ear;
 use ground::Ground;
 use look::Watch;
 use taken::Taken;
@@ -54,6 +56,7 @@ struct Daemon {
     journal: Journal,
     agent: Agent,
     watch: Watch,
+    ear: Ear,
     ground: Ground,
     taken: Taken,
     teller: Teller,
@@ -96,6 +99,7 @@ fn run(flags: flags::Daemon, journal: Journal) -> anyhow::Result<()> {
             store: Store::new(client, settings.key.clone()),
             watch: Watch::new(strategy),
             agent: Agent::default(),
+            ear: Ear::default(),
             ground: Ground::default(),
             taken: Taken::default(),
             memory: Memory::default(),
@@ -154,7 +158,10 @@ impl Daemon {
             match step.next {
                 Next::Wait { until } => {
                     n_steps = 0;
-                    sleep(until.since(now()).min(LOOK_EVERY)).await;
+                    tokio::select! {
+                        () = sleep(until.since(now()).min(LOOK_EVERY)) => {}
+                        () = self.ear.heard() => {}
+                    }
                 }
                 Next::Read => reading = Some(self.read().await),
                 Next::Exit => return,

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
-use etcd_rpc::{Answer, Client, Compare, KeyValue, Op, Txn};
+use etcd_rpc::{Answer, Client, Compare, Follower, KeyValue, Op, Txn};
 use locksmith_core::semaphore::{self, Refusal, Semaphore};
 use tokio::time::sleep;
 
@@ -65,6 +65,11 @@ impl Store {
     /// Returns the client.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Begins to follow the semaphore's key. Must be called within a tokio runtime.
+    pub fn follow(&self) -> Follower {
+        self.client.follow(&self.key)
     }
 
     /// Reads the semaphore, as all have agreed on it by now. One that nobody wrote yet has its first value. Writes

@@ -12,17 +12,19 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, reading: &Reading, semaph
     let slot = slot(seen, reading);
     let refusal = match semaphore.lock(&seen.me.id, slot.clone()) {
         Ok(_) => no_reboot(reading, semaphore)
-            .or_else(|| (reading.fleet == Fleet::Silent).then(|| "fleet does not answer here".to_owned())),
+            .or_else(|| (reading.fleet == Fleet::Silent).then(|| "fleet does not answer here".to_owned()))
+            .inspect(|why| memory.pause_attempts(seen, why)),
         Err(refusal) => {
             if let Some((holder, since)) = stale(&refusal, seen, reading, semaphore) {
                 let why = format!("{holder} has held a slot since {since} and is no machine of fleet's");
                 return Decision::new(Next::Break { holder, since }, Phase::Locking, why);
             }
-            Some(refusal.to_string())
+            let why = refusal.to_string();
+            memory.pause_for_slot(seen, &why);
+            Some(why)
         }
     };
     if let Some(why) = refusal {
-        memory.pause_attempts(seen, &why);
         let until = memory.attempt.as_ref().map_or(seen.moment, |pause| pause.until);
         return Decision::new(Next::Wait { until }, Phase::Locking, why).limited();
     }

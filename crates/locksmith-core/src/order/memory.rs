@@ -16,6 +16,8 @@ const ATTEMPT_FIRST: Duration = Duration::from_secs(10);
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// Longest pause of both.
 const PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
+/// Within this time those who hear that the semaphore was written read it, each at another moment.
+const HEARD: Duration = Duration::from_secs(2);
 /// How often users of the journal hear of a wait that does not end.
 const WARN_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -68,6 +70,8 @@ pub(super) struct Pause {
     pub why: String,
     /// How long the next would be, without its jitter.
     next: Duration,
+    /// Whether another machine's write to the semaphore can be what is waited for.
+    ends_with_news: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +103,7 @@ impl Pause {
         let base = place.as_ref().map_or(first, |before| before.next);
         let jitter = base * u32::from(seen.dice) / 2560;
         let (until, next) = (seen.moment.after(base + jitter), (base * 2).min(PAUSE_MAX));
-        *place = Some(Self { until, why: why.to_owned(), next });
+        *place = Some(Self { until, why: why.to_owned(), next, ends_with_news: false });
     }
 }
 
@@ -132,6 +136,24 @@ impl Memory {
     /// Pauses before the next attempt.
     pub(super) fn pause_attempts(&mut self, seen: &Seen, why: &str) {
         Pause::begin(&mut self.attempt, ATTEMPT_FIRST, seen, why);
+    }
+
+    /// Pauses before the next attempt, because the semaphore refused this one.
+    pub(super) fn pause_for_slot(&mut self, seen: &Seen, why: &str) {
+        self.pause_attempts(seen, why);
+        if let Some(pause) = &mut self.attempt {
+            pause.ends_with_news = true;
+        }
+    }
+
+    /// Takes note that the semaphore was written: it is read soon, and what it refused is asked for soon. Other pauses
+    /// stay, as an attempt that was given up writes too.
+    pub(super) fn hear(&mut self, seen: &Seen) {
+        let soon = seen.moment.after(HEARD * u32::from(seen.dice) / 256);
+        self.read_due = self.read_due.min(soon);
+        if let Some(pause) = self.attempt.as_mut().filter(|pause| pause.ends_with_news) {
+            pause.until = pause.until.min(soon);
+        }
     }
 
     /// Pauses before what could not be done is tried again.

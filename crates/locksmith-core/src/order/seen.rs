@@ -39,6 +39,8 @@ pub struct Seen {
     pub last: Last,
     /// What was read after [`super::Next::Read`], for this step only.
     pub reading: Option<Reading>,
+    /// Whether the semaphore was written since the step before, as far as that was heard.
+    pub has_news: bool,
     /// Settings.
     pub settings: Settings,
     /// A random number, for the jitter of pauses.

@@ -47,6 +47,9 @@ impl Decision {
 pub fn step(seen: &Seen, memory: &Memory) -> Step {
     let mut memory = memory.clone();
     memory.take_last(seen);
+    if seen.has_news {
+        memory.hear(seen);
+    }
     let Decision { next, phase, why, patience } = decide(seen, &mut memory);
     memory.doing = match &next {
         Next::Wait { .. } | Next::Read => Doing::Nothing,

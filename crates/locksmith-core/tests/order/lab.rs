@@ -59,6 +59,7 @@ pub fn lab() -> Lab {
         terminals: 0,
         last: Last::Done,
         reading: None,
+        has_news: false,
         settings: Settings::default(),
         dice: 0,
     };

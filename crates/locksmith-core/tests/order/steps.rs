@@ -10,7 +10,7 @@ use locksmith_core::strategy::{Etcd, Mode};
 use locksmith_core::versions::Failure;
 use locksmith_core::window::Standing;
 
-use crate::lab::{Lab, at, back, check, held, lab, opens, others, told, version};
+use crate::lab::{Lab, at, back, check, held, lab, members, opens, others, told, version};
 
 #[test]
 fn a_slot_is_kept_until_the_machine_is_whole() {
@@ -157,6 +157,23 @@ fn pauses_between_attempts_double_up_to_five_minutes() {
     lab.seen.dice = 255;
     let Step { next: Next::Wait { until }, .. } = lab.act() else { panic!("it does not wait") };
     assert!((328..=330).contains(&until.since(lab.seen.moment).as_secs()));
+}
+
+#[test]
+fn a_slot_that_may_be_free_is_asked_for_soon_and_a_quorum_is_not() {
+    let mut asks = lab();
+    asks.semaphore(|semaphore| semaphore.set_max(0));
+    assert_eq!(told(&asks.act()), "lock wait 10: semaphore is at 0");
+    asks.seen.has_news = true;
+    asks.semaphore(|semaphore| semaphore.set_max(1));
+    assert!(told(&asks.act()).starts_with("lock lock"));
+    let mut asks = lab();
+    asks.reading.members = Some(members(&[2]));
+    let refused = told(&asks.act());
+    assert!(refused.starts_with("lock wait 10: reboot would lose quorum"), "{refused}");
+    asks.seen.has_news = true;
+    let still = told(&asks.act());
+    assert!(still.starts_with("lock wait 10: "), "{still}");
 }
 
 #[test]

@@ -116,6 +116,7 @@ impl World {
             last: machine.daemon.last.clone().unwrap_or(Last::Done),
             reading,
             settings: Settings { break_stale: self.break_stale, ..Settings::default() },
+            has_news: dice % 16 == 0,
             dice,
         }
     }

@@ -56,6 +56,7 @@ impl Daemon {
         let is_wanted = wish == Wish::Reboot || local.waiting.is_some();
         let terminals = if is_wanted { self.terminals().await } else { 0 };
         let mode = self.mode(strategy, wish, is_wanted).await;
+        self.ear.attend(mode, &self.store);
         let zoned = ZonedDateTime::now();
         let seen = Seen {
             now: Timestamp::now(),
@@ -68,6 +69,7 @@ impl Daemon {
             terminals,
             last: self.last.clone(),
             reading,
+            has_news: self.ear.take_news(),
             settings: Settings { drain_timeout: self.pace.drain_timeout, break_stale: self.pace.break_stale },
             dice: store::dice(),
         };

@@ -108,7 +108,7 @@ mod tests {
                 MACHINE  ADDRESS   VERSION  SLOT  HEALTH  ETCD      LOCK             UNITS
                 m1       10.7.0.1  0.1.0    A     passed  leader    none             2 active, 1 failed
                 m2       10.7.0.2  0.1.0    A     passed  follower  holds for 0.1.1  none
-                m3       10.7.0.3  0.1.0    A     passed  follower  waits            1 active (draining)
+                m3       10.7.0.3  0.1.0    A     passed  follower  idle             1 active (draining)
             "#]],
         );
     }

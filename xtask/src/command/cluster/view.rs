@@ -178,9 +178,9 @@ pub fn role(status: &Value) -> Option<Role> {
     })
 }
 
-/// The row of a machine, in a list of objects that have an `id` or a `machine`.
+/// The row of a machine, in a list of objects that have an `id`.
 fn of_machine<'a>(rows: &'a Value, id: &str) -> Option<&'a Value> {
-    rows.as_array()?.iter().find(|row| row["id"] == id || row["machine"] == id)
+    rows.as_array()?.iter().find(|row| row["id"] == id)
 }
 
 fn counted(units: &Value, id: &str) -> BTreeMap<String, usize> {
@@ -193,9 +193,8 @@ fn counted(units: &Value, id: &str) -> BTreeMap<String, usize> {
 }
 
 fn lock(locks: &Value, coordinators: Option<&Value>, id: &str) -> String {
-    let holders = locks["holders"].as_array().into_iter().flatten();
-    if holders.into_iter().any(|holder| holder == id || holder["machine"] == id) {
-        let version = text(&locks["slots"][id]["version"]);
+    if let Some(holder) = of_machine(&locks["holders"], id) {
+        let version = text(&holder["version"]);
         return version.map_or_else(|| "holds".to_owned(), |version| format!("holds for {version}"));
     }
     let phase = coordinators.and_then(|rows| of_machine(rows, id)).and_then(|row| text(&row["phase"]));
@@ -229,9 +228,9 @@ pub mod made {
             ),
             (
                 Program::Locks,
-                json!({ "semaphore": 0, "max": 1, "holders": [id(2)], "slots": { id(2): { "version": "0.1.1" } } }),
+                json!({ "group": "", "available": 0, "max": 1, "holders": [{ "id": id(2), "version": "0.1.1" }] }),
             ),
-            (Program::Coordinators, json!([{ "machine": id(3), "phase": "waits" }])),
+            (Program::Coordinators, json!([{ "id": id(3), "phase": "idle" }])),
         ]
         .map(|(program, document)| (program, Ok(document)))
         .into()
@@ -260,7 +259,7 @@ mod tests {
         let expected = [
             (Some(Role::Leader), "none"),
             (Some(Role::Follower), "holds for 0.1.1"),
-            (Some(Role::Follower), "waits"),
+            (Some(Role::Follower), "idle"),
         ];
         assert_eq!(rows, expected.map(|(role, lock)| (role, lock.to_owned())));
         let units: Vec<_> = view.machines.iter().map(|row| row.units.clone().unwrap()).collect();
