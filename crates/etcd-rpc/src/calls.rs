@@ -106,7 +106,7 @@ impl Calls {
                 }
                 match judge(effect, &error) {
                     Verdict::Final => return Err(error),
-                    Verdict::Elsewhere => attempts.failed(error),
+                    Verdict::Elsewhere => attempts.failed(place, error),
                 }
                 if Instant::now() >= end {
                     break;

@@ -29,6 +29,9 @@ pub use counters::{Counters, Counts};
 /// How long a lost or failed term waits before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How often it is said that the store is away, for as long as it is.
+const SAY_AGAIN: Duration = Duration::from_secs(600);
+
 /// What an engine goes by.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -60,6 +63,8 @@ enum End {
     Stopped,
     /// Why another term is to begin, by this engine or another one.
     Again(String),
+    /// None has begun, and why: the store is away.
+    None(String),
 }
 
 impl Engine {
@@ -82,12 +87,23 @@ impl Engine {
     /// a line about each term that begins or ends.
     pub async fn run(&self, stop: impl Future<Output = ()>, tell: impl Fn(&str) + Send + Sync) {
         tokio::pin!(stop);
+        // When it was said that the store is away: a store that stays away is no news each second.
+        let mut said: Option<tokio::time::Instant> = None;
         loop {
             let end = self.term(stop.as_mut(), &tell).await;
             self.counters.leads(false);
             match end {
                 End::Stopped => return,
-                End::Again(why) => tell(&why),
+                End::Again(why) => {
+                    said = None;
+                    tell(&why);
+                }
+                End::None(why) => {
+                    if said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
+                        said = Some(tokio::time::Instant::now());
+                        tell(&why);
+                    }
+                }
             }
             tokio::select! {
                 () = &mut stop => return,
@@ -105,5 +121,32 @@ impl Engine {
     fn at(&self, instant: Instant) -> Moment {
         let since = instant.saturating_duration_since(self.started);
         Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use etcd_rpc::Config;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_stays_away_is_told_of_every_ten_minutes() {
+        let settings = Settings {
+            keys: Keys::new("/fleet/v1/"),
+            machine: MachineId("0123456789abcdef0123456789abcdef".to_owned()),
+            lease_ttl: Duration::from_secs(10),
+            interval: Duration::from_secs(30),
+            spans: Spans::default(),
+        };
+        let client = Client::new(Config::new(["http://127.0.0.1:1"], Duration::from_secs(5))).unwrap();
+        let told = Mutex::new(Vec::new());
+        let stop = tokio::time::sleep(Duration::from_secs(25 * 60));
+        Engine::new(settings, client).run(stop, |line| told.lock().unwrap().push(line.to_owned())).await;
+        let told = told.into_inner().unwrap();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].starts_with("waiting for the engine's key: "), "{told:?}");
     }
 }

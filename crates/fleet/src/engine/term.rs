@@ -47,7 +47,7 @@ impl Engine {
         };
         let elected = match elected {
             Ok(elected) => elected,
-            Err(err) => return End::Again(format!("waiting for the engine's key: {err}")),
+            Err(err) => return End::None(format!("waiting for the engine's key: {err}")),
         };
         self.counters.leads(true);
         tell("this machine's engine decides where units go");
