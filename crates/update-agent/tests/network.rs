@@ -11,11 +11,14 @@ mod releases;
 #[path = "support/server.rs"]
 mod server;
 
+use std::time::Duration;
+
 use machines::{Machine, limits, machine};
 use releases::{channel, key, payload, release, sealed_channel};
 use server::{Manner, Server};
 use update_agent::command::print::Format;
 use update_agent::command::{check, refuse};
+use update_agent::source::Limits;
 
 /// A machine with version 1, and a server with version 2, which shares nothing with it.
 fn setup() -> (Machine, Server, Vec<u8>) {
@@ -29,7 +32,16 @@ fn setup() -> (Machine, Server, Vec<u8>) {
 }
 
 fn apply(machine: &Machine) -> anyhow::Result<()> {
-    check::apply(&machine.tree.host, &limits(), None, Format::Text).map(drop)
+    apply_within(machine, &limits())
+}
+
+fn apply_within(machine: &Machine, limits: &Limits) -> anyhow::Result<()> {
+    check::apply(&machine.tree.host, limits, None, Format::Text).map(drop)
+}
+
+/// Gives a server up that is silent for `stall`, or nearly so.
+fn hasty(stall: Duration) -> Limits {
+    Limits { stall, drip_window: stall, drip_bytes: 4000, ..limits() }
 }
 
 #[track_caller]
@@ -43,10 +55,15 @@ fn check_taken(manner: Manner) {
 
 #[track_caller]
 fn check_refused(manner: Manner, expected: &str) {
+    check_refused_within(&limits(), manner, expected);
+}
+
+#[track_caller]
+fn check_refused_within(limits: &Limits, manner: Manner, expected: &str) {
     let (machine, server, _) = setup();
     let before = machine.running_side();
     server.manner(manner);
-    let err = format!("{:#}", apply(&machine).unwrap_err());
+    let err = format!("{:#}", apply_within(&machine, limits).unwrap_err());
     assert!(err.contains(expected), "{err}");
     assert!(machine.running_side() == before);
     assert_eq!(machine.entry_names(), ["slipway_1.0.0.efi"]);
@@ -105,8 +122,9 @@ fn an_interrupted_download_goes_on_where_it_stopped() {
 
 #[test]
 fn a_server_that_stalls_or_drips_is_given_up() {
-    check_refused(Manner::Stalls { after: 100 }, "trying 3 times");
-    check_refused(Manner::Drips, "drips");
+    let limits = hasty(Duration::from_millis(400));
+    check_refused_within(&limits, Manner::Stalls { after: 100 }, "trying 3 times");
+    check_refused_within(&limits, Manner::Drips, "drips");
 }
 
 #[test]
@@ -140,12 +158,14 @@ fn an_unreachable_server_is_an_error_of_the_network() {
 #[test]
 fn a_version_that_fails_elsewhere_during_the_download_is_not_made_bootable() {
     let (machine, server, _) = setup();
+    let machine = &machine;
     server.manner(Manner::Stalls { after: 100_000 });
     let err = std::thread::scope(|scope| {
-        let taking = scope.spawn(|| apply(&machine).unwrap_err());
+        let limits = hasty(Duration::from_secs(2));
+        let taking = scope.spawn(move || apply_within(machine, &limits).unwrap_err());
         while machine.state().fetching.is_none() {
             assert!(!taking.is_finished(), "it ended before it began to fetch");
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         refuse::refuse(&machine.tree.host, &"2.0.0".parse().unwrap(), "failed on m1").unwrap();
         server.manner(Manner::Good);
