@@ -168,8 +168,7 @@ pub fn cut_off(lab: &Lab, cut: &Node, others: &[&Node]) -> anyhow::Result<()> {
     })?;
     let left = active(cut)?;
     ensure!(left == usual, "{} runs {left:?} instead of {usual:?}", cut.address);
-    let stopped = time(cut, ALONE, "InactiveEnterTimestamp")?;
-    let started = time(new, ALONE, "ActiveEnterTimestamp")?;
+    let (stopped, started) = (time(cut, ALONE, "Stopped")?, time(new, ALONE, "Started")?);
     ensure!(stopped < started, "{ALONE} stopped at {stopped} and was started elsewhere at {started}");
     until(lab, MOVE, || {
         let mut found = BTreeSet::new();
@@ -182,11 +181,15 @@ pub fn cut_off(lab: &Lab, cut: &Node, others: &[&Node]) -> anyhow::Result<()> {
     })
 }
 
-fn time(node: &Node, name: &str, property: &str) -> anyhow::Result<u64> {
-    let text =
-        node.guest.sh(&format!("systemctl show --timestamp=unix --property={property} --value {name}"))?;
-    let secs = text.strip_prefix('@').with_context(|| format!("{property} of {name} is `{text}`"))?;
-    secs.parse().with_context(|| format!("{property} of {name} is `{text}`"))
+/// When systemd last said a word such as `Stopped` of a unit, in seconds since 1970. A unit that is stopped is forgotten,
+/// with its times; the journal has them.
+fn time(node: &Node, name: &str, word: &str) -> anyhow::Result<u64> {
+    let line = format!(
+        "journalctl -b -q --no-pager -o short-unix -u {name} | grep -F ']: {word} {name}' | tail -n 1"
+    );
+    let text = node.guest.root(&line)?;
+    let secs = text.split('.').next().unwrap_or_default();
+    secs.parse().with_context(|| format!("on {}: `{text}` has no time", node.address))
 }
 
 /// Writes a unit's file where `core` is at home.
