@@ -18,21 +18,45 @@ use crate::{cargo, command, durable, flags, reproduce};
 
 /// Cases of each property test and of each fuzz seed in CI's sample.
 const SAMPLE_CASES: u32 = 400;
-/// Random histories of clusters in CI's sample, and in the long run.
-const SAMPLE_HISTORIES: u32 = 100_000;
-const HISTORIES: u32 = 1_000_000;
+/// Random histories of each simulation in CI's sample, and in the long run.
+const FLEET: Simulation =
+    Simulation { package: "fleet-core", variable: "FLEET_HISTORIES", sample: 100_000, long: 1_000_000 };
+const LOCKSMITH: Simulation =
+    Simulation { package: "locksmith-core", variable: "LOCKSMITH_HISTORIES", sample: 10_000, long: 200_000 };
 /// Crates whose property tests are run with all their other tests, which are quick.
 const PROPERTIES: [&str; 7] = ["deb", "disk-image", "payload", "slots", "uki", "verity", "write-log"];
 /// Crates of which only the tests are run that have properties: others of theirs start programs, or are a run of their
 /// own here.
-const PROPERTIES_AMONG_OTHERS: [(&str, &[&str]); 4] = [
+const PROPERTIES_AMONG_OTHERS: [(&str, &[&str]); 5] = [
     ("cloud-config", &["--test", "properties"]),
     ("etcd-rpc", &["--lib"]),
     ("fleet", &["--lib"]),
     ("fleet-core", &["--lib", "--test", "agent"]),
+    ("locksmith-core", &["--test", "semaphore", "--test", "window"]),
 ];
 /// Blocks in which the long run lets veritysetup look for a flipped byte: it reads the image each time.
 const FOREIGN_FLIPS: usize = 300;
+
+/// Machines of a cluster that fail in every way while a daemon of ours decides; the first numbers are the same in each
+/// run.
+struct Simulation {
+    package: &'static str,
+    /// Says how many histories are played.
+    variable: &'static str,
+    sample: u32,
+    long: u32,
+}
+
+impl Simulation {
+    fn check<'a>(&'a self, ctx: &'a Ctx, count: u32) -> Check<'a> {
+        Check::counting(format!("{count} random histories of {}", self.package), move || {
+            let args = ["test", "--quiet", "--locked", "--package", self.package, "--test", "simulation"];
+            let mut command = cargo::command(ctx, &args);
+            command.args(["--", "histories_break_no_rule"]).env(self.variable, count.to_string());
+            cargo::counted(command, "cargo test --test simulation")
+        })
+    }
+}
 
 /// Runs everything for long and writes what was done into docs/soak.md, or runs CI's sample.
 pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
@@ -61,9 +85,8 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
         Check::counting(format!("changed seeds of the fuzz targets, {} each", args.cases), || {
             fuzz(ctx, args.cases, judged.seed)
         }),
-        Check::counting(format!("{HISTORIES} random histories of clusters with fleet"), || {
-            histories(ctx, HISTORIES)
-        }),
+        FLEET.check(ctx, FLEET.long),
+        LOCKSMITH.check(ctx, LOCKSMITH.long),
         Check::new(format!("our verifier finds a flipped byte in each of {n_blocks} blocks"), || {
             exhaustive::every_block(ctx, &judged)
         }),
@@ -109,9 +132,8 @@ pub fn sample(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
             Check::counting(format!("changed seeds of the fuzz targets (seed {seed})"), || {
                 fuzz(ctx, SAMPLE_CASES, seed)
             }),
-            Check::counting(format!("{SAMPLE_HISTORIES} random histories of clusters with fleet"), || {
-                histories(ctx, SAMPLE_HISTORIES)
-            }),
+            FLEET.check(ctx, FLEET.sample),
+            LOCKSMITH.check(ctx, LOCKSMITH.sample),
             Check::new(
                 format!("our verifier finds a flipped byte in any of 64 blocks (seed {seed})"),
                 || exhaustive::some_blocks(&judged, 64),
@@ -130,14 +152,6 @@ fn properties(ctx: &Ctx, cases: u32) -> anyhow::Result<Counts> {
         counts = counts.and(cargo::counted(command, "cargo test")?);
     }
     Ok(counts)
-}
-
-/// Machines that fail in every way while fleet decides; the first numbers are the same in each run.
-fn histories(ctx: &Ctx, count: u32) -> anyhow::Result<Counts> {
-    let args = ["test", "--quiet", "--locked", "--package", "fleet-core", "--test", "simulation"];
-    let mut command = cargo::command(ctx, &args);
-    command.args(["--", "histories_break_no_rule"]).env("FLEET_HISTORIES", count.to_string());
-    cargo::counted(command, "cargo test --test simulation")
 }
 
 /// The fuzz targets are functions: without libFuzzer, seeded changes of their seeds drive them.

@@ -60,15 +60,23 @@ async fn a_machine_that_joins_runs_the_global_units_that_suit_it() {
     lab.wait_reported("eu.service", "active").await;
 }
 
+/// Draining moves units away; a global unit has nowhere to go, and a machine that goes away takes no new one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_drains_gives_up_its_global_units() {
+async fn a_machine_that_drains_keeps_its_global_units_and_takes_no_new_one() {
     let Some(lab) = Lab::started().await else { return };
-    lab.put("global/a.service", &wish(&format!("{SLEEPER}[X-Fleet]\nGlobal=true\n"), "launched")).await;
+    let global = wish(&format!("{SLEEPER}[X-Fleet]\nGlobal=true\n"), "launched");
+    lab.put("global/a.service", &global).await;
     lab.wait_reported("a.service", "active").await;
     lab.put(&format!("hold/{HERE}"), &json!({ "hold": "draining" })).await;
-    lab.wait_gone("a.service").await;
+    lab.put("global/b.service", &global).await;
+    // An entry that comes later is followed: what was written before it has been read.
+    lab.place("c.service", SLEEPER, "launched").await;
+    lab.wait_reported("c.service", "active").await;
+    assert_eq!(lab.fake.count("stop a.service"), 0);
+    assert!(!lab.unit_file("b.service").exists());
     lab.delete(&format!("hold/{HERE}")).await;
-    lab.wait_reported("a.service", "active").await;
+    lab.wait_reported("b.service", "active").await;
+    assert_eq!(lab.fake.count("start a.service"), 1);
 }
 
 /// D08, the agent's half: an instance is loaded under its own name with its specifiers as they are, for the service
