@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
 use slots::Version;
 
-use super::containers;
 use super::next::runs;
+use super::{containers, etcd_cluster};
 use crate::guest::{BOOT, Guest};
 use crate::image::Image;
 use crate::lab::Lab;
@@ -26,8 +27,10 @@ const OF_ITS_OWN: &str = r#"
 echo mine > /etc/mine; echo kept > /var/lib/kept; useradd --create-home alice
 echo '192.0.2.7 friend' >> /etc/hosts
 docker run -d --name kept --restart always app:a bash -c 'echo kept > /kept; exec sleep infinity' >/dev/null
-systemctl enable --quiet --now etcd.service
+systemctl enable --quiet --now etcd.service fleet.service
 etcdctl put /kept yes >/dev/null
+printf '[Service]\nExecStart=/usr/bin/sleep infinity\n[X-Fleet]\nGlobal=true\n' > /root/everywhere.service
+fleetctl --request-timeout=60 start /root/everywhere.service
 mkdir -p /etc/slipway/health.d
 cat > /etc/slipway/health.d/99-hold <<'END'
 #!/bin/sh
@@ -41,7 +44,11 @@ const STILL_THERE: &str = r"
 grep -qx mine /etc/mine; grep -qx kept /var/lib/kept; test -d /home/alice; getent passwd alice >/dev/null
 grep -q friend /etc/hosts
 test $(docker exec kept cat /kept) = kept
-test $(etcdctl get --print-value-only /kept) = yes";
+test $(etcdctl get --print-value-only /kept) = yes
+until systemctl is-active --quiet everywhere.service; do sleep 1; done";
+/// Every value that the semaphore of the group ever had, one a line: etcd compacts after an hour.
+const SEMAPHORES: &str = "(timeout 10 etcdctl watch --rev=1 /coreos.com/updateengine/rebootlock/semaphore || true) \
+                          | grep '^{'";
 /// What the second version's defaults say.
 const NEW_DEFAULT: &str = "Of the second version";
 const HOSTS: &str = "/etc/hosts";
@@ -49,8 +56,8 @@ const NSSWITCH: &str = "/etc/nsswitch.conf";
 /// The boot loader on the ESP.
 const LOADER: &str = "grep -ao 'LoaderInfo: systemd-boot [0-9]*' /efi/EFI/BOOT/BOOTX64.EFI";
 
-/// F01, F07, F12 and the second half of F10: version 1 takes 2 by itself, loses its power at the first start of it,
-/// goes back when told to, takes 3 into the same slot and 4 into its own, and keeps what it has.
+/// F01, F07, F12, the second half of F10 and E10: version 1 takes 2 by itself when its group lets it, loses its power at
+/// the first start of it, goes back when told to, takes 3 into the same slot and 4 into its own, and keeps what it has.
 pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
     let first = &lab.setup.image;
     let [second, third, fourth] = lab.next_images()?;
@@ -60,7 +67,7 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
     guest.settled()?;
     guest.root(containers::IMAGES)?;
     guest.root(OF_ITS_OWN)?;
-    site.tell(&guest, "reboot")?;
+    site.tell(&guest, "etcd-lock")?;
 
     let resets = guest.resets()?;
     site.offer(second, 1)?;
@@ -78,8 +85,11 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
     lab.check("it is tried again, runs from the other slot and is blessed", || {
         arrived(&guest, second, "B", &[first, second])?;
         let status = status(&guest)?;
-        ensure!(status["failed_versions"] == serde_json::json!([]), "{status}");
+        ensure!(status["failed_versions"] == json!([]), "{status}");
         Ok(())
+    })?;
+    lab.check("it took the group's slot, made fleet leave it alone, and gave both back", || {
+        etcd_cluster::until(lab, BOOT, || asked_first(&guest, second))
     })?;
     lab.check("most of it was copied from the old slot", || little_was_fetched(&guest, second))?;
     lab.check("what the machine had is there", || guest.root(STILL_THERE).map(drop))?;
@@ -146,6 +156,28 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
     lab.check("what the machine had is there", || guest.root(STILL_THERE).map(drop))
 }
 
+/// The reboot into `image` was one of the group: this machine held its only slot, drained, over the reboot, then found
+/// the version good and gave the slot back.
+fn asked_first(guest: &Guest, image: &Image) -> anyhow::Result<()> {
+    let id = guest.root("cat /etc/machine-id")?;
+    let lines = guest.root(SEMAPHORES)?;
+    let values: Vec<Value> =
+        lines.lines().map(serde_json::from_str).collect::<Result<_, _>>().with_context(|| lines.clone())?;
+    let version = image.version.to_string();
+    let held = |value: &Value| {
+        let slot = &value["slots"][&id];
+        value["holders"] == json!([id]) && slot["version"] == version && slot["drained"] == true
+    };
+    ensure!(values.iter().any(held), "{id} never held a slot for {version}, drained:\n{lines}");
+    let is_over =
+        |value: &Value| value["holders"] == json!([]) && value["versions"][&version]["state"] == "good";
+    ensure!(values.last().is_some_and(is_over), "{version} is not good, or the slot not free:\n{lines}");
+    let machines = guest.root("fleetctl --request-timeout=60 list-machines --json")?;
+    let machines: Value = serde_json::from_str(&machines).context("parsing fleet's machines")?;
+    ensure!(machines[0]["id"] == id && machines[0]["hold"].is_null(), "fleet says {machines}");
+    Ok(())
+}
+
 /// Waits until the agent has written `version`, and a reboot is wanted.
 pub fn wait_until_taken(guest: &Guest, version: &Version) -> anyhow::Result<()> {
     let script =
@@ -161,7 +193,7 @@ fn arrived(guest: &Guest, image: &Image, slot: &str, good: &[&Image]) -> anyhow:
     ensure!(state == "running", "the system is {state}");
     runs(guest, image)?;
     let text = guest.root("slipway status --json")?;
-    let status: serde_json::Value = serde_json::from_str(&text).context("parsing the status")?;
+    let status: Value = serde_json::from_str(&text).context("parsing the status")?;
     ensure!(status["slot"]["name"] == *slot, "not in slot {slot}: {text}");
     entries(guest, &good.iter().map(|image| image.blessed_entry()).collect::<Vec<_>>())
 }
@@ -174,7 +206,7 @@ fn entries(guest: &Guest, expected: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn status(guest: &Guest) -> anyhow::Result<serde_json::Value> {
+fn status(guest: &Guest) -> anyhow::Result<Value> {
     serde_json::from_str(&guest.root("slipway-update status --json")?).context("parsing the status")
 }
 

@@ -38,6 +38,8 @@ pub enum Program {
     Locks,
     /// What each machine's locksmith is at.
     Coordinators,
+    /// Which versions the group found good, and which failed.
+    Versions,
 }
 
 /// What a machine's programs said, or why one did not.
@@ -45,8 +47,16 @@ pub type Said = BTreeMap<Program, Result<Value, String>>;
 
 impl Program {
     /// What `status` asks.
-    pub const STATUS: [Self; 7] =
-        [Self::Id, Self::Slipway, Self::Etcd, Self::Machines, Self::Units, Self::Locks, Self::Coordinators];
+    pub const STATUS: [Self; 8] = [
+        Self::Id,
+        Self::Slipway,
+        Self::Etcd,
+        Self::Machines,
+        Self::Units,
+        Self::Locks,
+        Self::Coordinators,
+        Self::Versions,
+    ];
     /// What `up` asks until the cluster is one.
     pub const FORMING: [Self; 3] = [Self::Etcd, Self::Health, Self::Machines];
 
@@ -63,6 +73,7 @@ impl Program {
             Self::Units => "fleetctl list-units --json",
             Self::Locks => "locksmithctl status --json",
             Self::Coordinators => "locksmithctl machines --json",
+            Self::Versions => "locksmithctl versions --json",
         }
     }
 
@@ -77,6 +88,7 @@ impl Program {
             Self::Units => "fleetctl list-units",
             Self::Locks => "locksmithctl status",
             Self::Coordinators => "locksmithctl machines",
+            Self::Versions => "locksmithctl versions",
         }
     }
 }

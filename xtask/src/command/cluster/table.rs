@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::state::Power;
-use super::view::{Role, Row, View};
+use super::view::{FailedVersion, Role, Row, View};
 
 /// The columns.
 const HEAD: [&str; 8] = ["MACHINE", "ADDRESS", "VERSION", "SLOT", "HEALTH", "ETCD", "LOCK", "UNITS"];
@@ -66,9 +66,9 @@ fn counts(units: &BTreeMap<String, usize>) -> String {
     counts.join(", ")
 }
 
-/// A line for each machine that is off, and for each program that did not answer.
+/// A line for each version that failed, for each machine that is off, and for each program that did not answer.
 fn below(view: &View) -> String {
-    let mut text = String::new();
+    let mut text: String = view.failed_versions.iter().map(|failed| failure(view, failed)).collect();
     for row in &view.machines {
         match &row.power {
             Power::On(_) => {}
@@ -82,6 +82,14 @@ fn below(view: &View) -> String {
         }
     }
     text
+}
+
+fn failure(view: &View, failed: &FailedVersion) -> String {
+    let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| DASH.to_owned());
+    let tried = view.machines.iter().find(|row| row.id.is_some() && row.id == failed.by);
+    let by = tried.map_or_else(|| or_dash(&failed.by), |row| row.name.clone());
+    let (stage, reason) = (or_dash(&failed.stage), or_dash(&failed.reason));
+    format!("version {} failed on {by}: {stage}: {reason}; no machine takes it\n", failed.version)
 }
 
 #[cfg(test)]
@@ -109,6 +117,30 @@ mod tests {
                 m1       10.7.0.1  0.1.0    A     passed  leader    none             2 active, 1 failed
                 m2       10.7.0.2  0.1.0    A     passed  follower  holds for 0.1.1  none
                 m3       10.7.0.3  0.1.0    A     passed  follower  idle             1 active (draining)
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_version_that_failed_is_a_line_below_it() {
+        let failed = |by: &str| FailedVersion {
+            version: "0.1.2".to_owned(),
+            by: Some(by.to_owned()),
+            stage: Some("loader".to_owned()),
+            reason: Some("it left no record of its last try".to_owned()),
+            at: None,
+        };
+        check(
+            &[1, 2, 3].map(|number| Ok(made::said(number))),
+            |view| view.failed_versions = vec![failed(&format!("2{}", "0".repeat(31))), failed("gone")],
+            expect![[r#"
+                MACHINE  ADDRESS   VERSION  SLOT  HEALTH  ETCD      LOCK             UNITS
+                m1       10.7.0.1  0.1.0    A     passed  leader    none             2 active, 1 failed
+                m2       10.7.0.2  0.1.0    A     passed  follower  holds for 0.1.1  none
+                m3       10.7.0.3  0.1.0    A     passed  follower  idle             1 active
+
+                version 0.1.2 failed on m2: loader: it left no record of its last try; no machine takes it
+                version 0.1.2 failed on gone: loader: it left no record of its last try; no machine takes it
             "#]],
         );
     }

@@ -22,8 +22,25 @@ pub struct View {
     pub updates: Option<String>,
     /// Most machines that may hold a slot for a reboot at once; none if locksmith does not say.
     pub locks_max: Option<u64>,
+    /// Versions that failed in the group and are not tried again, newest first.
+    pub failed_versions: Vec<FailedVersion>,
     /// The machines.
     pub machines: Vec<Row>,
+}
+
+/// A version that one machine fell back from, and that the others refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedVersion {
+    /// The version.
+    pub version: String,
+    /// Id of the machine that tried it.
+    pub by: Option<String>,
+    /// How far it came.
+    pub stage: Option<String>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When, RFC 3339.
+    pub at: Option<String>,
 }
 
 /// A machine; what could not be learned is `None`, and `missing` says why.
@@ -96,6 +113,7 @@ pub fn view(state: &State, said: &[Result<Said, String>]) -> View {
         image_version: state.version.clone(),
         updates: state.updates.clone(),
         locks_max: cluster.locks.and_then(|locks| locks["max"].as_u64()),
+        failed_versions: answered(Program::Versions).map(failed).unwrap_or_default(),
         machines: state
             .machines
             .iter()
@@ -192,6 +210,20 @@ fn counted(units: &Value, id: &str) -> BTreeMap<String, usize> {
     found
 }
 
+fn failed(versions: &Value) -> Vec<FailedVersion> {
+    let failed = versions.as_array().into_iter().flatten().filter(|known| known["state"] == "failed");
+    let shown = |known: &Value| {
+        Some(FailedVersion {
+            version: text(&known["version"])?,
+            by: text(&known["by"]),
+            stage: text(&known["stage"]),
+            reason: text(&known["reason"]),
+            at: text(&known["at"]),
+        })
+    };
+    failed.filter_map(shown).collect()
+}
+
 fn lock(locks: &Value, coordinators: Option<&Value>, id: &str) -> String {
     if let Some(holder) = of_machine(&locks["holders"], id) {
         let version = text(&holder["version"]);
@@ -231,6 +263,7 @@ pub mod made {
                 json!({ "group": "", "available": 0, "max": 1, "holders": [{ "id": id(2), "version": "0.1.1" }] }),
             ),
             (Program::Coordinators, json!([{ "id": id(3), "phase": "idle" }])),
+            (Program::Versions, json!([{ "version": "0.1.0", "state": "good", "by": id(1), "stage": null }])),
         ]
         .map(|(program, document)| (program, Ok(document)))
         .into()
@@ -279,6 +312,18 @@ mod tests {
         assert_eq!(one.units.as_ref().unwrap()["active"], 2);
         assert_eq!((one.version.clone(), one.missing.len()), (None, 2));
         assert_eq!((two.units.clone(), two.missing[0].program.as_str()), (None, "ssh"));
+    }
+
+    #[test]
+    fn a_version_that_failed_is_told_with_its_reason() {
+        let mut said = made::said(2);
+        let failed = json!({ "version": "0.1.2", "state": "failed", "by": "2f", "at": "2026-11-29T01:00:00Z",
+            "stage": "loader", "reason": "it left no record" });
+        let forgiven = json!({ "version": "0.1.1", "state": "forgiven", "by": "2f" });
+        said.insert(Program::Versions, Ok(json!([failed, forgiven, 7])));
+        let view = view(&made::state(), &[Err("refused".to_owned()), Ok(said), Ok(made::said(3))]);
+        let [failed] = view.failed_versions.as_slice() else { panic!("{view:?}") };
+        assert_eq!((failed.version.as_str(), failed.stage.as_deref()), ("0.1.2", Some("loader")));
     }
 
     #[test]
