@@ -1,12 +1,13 @@
 //! `cargo xtask soak`: the long runs, and the small seeded sample of them that CI takes.
 
+mod desk;
 mod exhaustive;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 
 use crate::checks::{self, Check, Counts};
 use crate::command::test::{self, Judged};
@@ -58,14 +59,15 @@ impl Simulation {
     }
 }
 
-/// Runs everything for long and writes what was done into docs/soak.md, or runs CI's sample.
+/// Runs everything for long and writes what was done into docs/soak.md, or runs one part of it, or CI's sample.
 pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
-    let Some(date) = &args.date else {
-        let counts = sample(ctx, &args.image)?;
-        checks::print_total(counts);
+    if args.sample {
+        checks::print_total(sample(ctx, &args.image)?);
         return Ok(());
-    };
-    check_date(date)?;
+    }
+    if let Some(date) = &args.date {
+        check_date(date)?;
+    }
     let tree = command::run::tools(ctx, &args.image.inputs)?;
     let image_dir = test::image_dir(ctx, &args.image)?;
     let judged = Judged::read(&image_dir, args.image.seed)?;
@@ -97,6 +99,9 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
     all.push(Check::counting("all scenarios, with every power cut and every bad version", || {
         test::vm_whole(ctx, &args.image, &mut cuts)
     }));
+    all.push(Check::new("three machines on one desk take an update", || {
+        desk::takes_an_update(ctx, &image_dir)
+    }));
     for n in 1..=args.builds {
         let (tree, judges, image_dir, judged) = (&tree, &judges, &image_dir, &judged);
         all.push(Check::new(format!("build {n} from nothing, elsewhere, is the same"), move || {
@@ -109,12 +114,18 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
             durable::remove_if_there(&target)
         }));
     }
+    if let Some(only) = &args.only {
+        all.retain(|check| check.name.contains(only.as_str()));
+        ensure!(!all.is_empty(), "--only {only}: no check's name has that in it");
+    }
     let names: Vec<String> = all.iter().map(|check| check.name.clone()).collect();
     let counts = checks::run_all(ctx, all)?;
     let minutes = start.elapsed().as_secs() / 60;
-    let path = ctx.repo.join("docs/soak.md");
-    durable::write(&path, page(date, &judged, &names, &cuts, counts, minutes).as_bytes())?;
-    ctx.log.line(&format!("wrote {}", path.display()));
+    if let Some(date) = &args.date {
+        let path = ctx.repo.join("docs/soak.md");
+        durable::write(&path, page(date, &judged, &names, &cuts, counts, minutes).as_bytes())?;
+        ctx.log.line(&format!("wrote {}", path.display()));
+    }
     checks::print_total(counts);
     Ok(())
 }

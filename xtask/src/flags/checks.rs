@@ -57,11 +57,14 @@ pub enum Tier {
 #[derive(Args, Clone, Debug)]
 pub struct Soak {
     /// Day to write into docs/soak.md
-    #[arg(long, value_name = "YYYY-MM-DD", required_unless_present = "sample")]
+    #[arg(long, value_name = "YYYY-MM-DD", required_unless_present_any = ["sample", "only"])]
     pub date: Option<String>,
     /// Only the seeded sample that CI runs; writes nothing
     #[arg(long, conflicts_with = "date")]
     pub sample: bool,
+    /// Only the long runs whose names have WORD in them; writes nothing
+    #[arg(long, value_name = "WORD", conflicts_with_all = ["date", "sample"])]
+    pub only: Option<String>,
     /// Cases of each property test
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub cases: u32,

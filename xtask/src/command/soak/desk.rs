@@ -1,0 +1,185 @@
+//! What docs/operating/cluster.md promises, typed as a person would: a cluster comes up, takes an update one machine
+//! after another, and goes.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Deserialize;
+
+use crate::ctx::Ctx;
+
+const SIZE: &str = "3";
+/// From the offer of a version to the last machine that runs it; three emulated machines reboot one after another.
+const ROLL: Duration = Duration::from_secs(3600);
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The document of `cluster status --json`.
+#[derive(Debug, Deserialize)]
+struct View {
+    image_version: String,
+    machines: Vec<Row>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    name: String,
+    version: Option<String>,
+    boot_complete: Option<String>,
+    etcd: Option<String>,
+    lock: Option<String>,
+}
+
+/// Runs the commands on the checkout's own cluster, and ends it whatever becomes of them.
+pub fn takes_an_update(ctx: &Ctx, image_dir: &Path) -> anyhow::Result<()> {
+    let outcome = lives(ctx, image_dir);
+    if outcome.is_err() {
+        // What cannot be shown adds nothing to the failure.
+        let _ = cluster(&["status"]);
+    }
+    outcome.and(cluster(&["down"]))
+}
+
+fn lives(ctx: &Ctx, image_dir: &Path) -> anyhow::Result<()> {
+    let image_dir = image_dir.to_str().context("the image's folder is no UTF-8")?;
+    cluster(&["up", SIZE, "--image-dir", image_dir])?;
+    look(ctx, |view| view.is_formed())?;
+    cluster(&["apply"])?;
+    look(ctx, |view| view.is_updated())?;
+    cluster(&["ssh", "2", "--", "fleetctl", "list-machines"])
+}
+
+/// Looks at the cluster until all is as it should be.
+fn look(ctx: &Ctx, wanted: impl Fn(&View) -> Result<(), String>) -> anyhow::Result<()> {
+    let end = Instant::now() + ROLL;
+    loop {
+        ctx.cancel.check()?;
+        let view = status()?;
+        view.one_at_a_time()?;
+        match wanted(&view) {
+            Ok(()) => return Ok(()),
+            Err(missing) if end <= Instant::now() => bail!("after {} s: {missing}", ROLL.as_secs()),
+            Err(_) => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+impl View {
+    /// Every machine is healthy and a member of etcd, which has a leader.
+    fn is_formed(&self) -> Result<(), String> {
+        for row in &self.machines {
+            let is_member = matches!(row.etcd.as_deref(), Some("leader" | "follower"));
+            if row.boot_complete.as_deref() != Some("passed") || !is_member {
+                return Err(format!("{} is not there: {row:?}", row.name));
+            }
+        }
+        match self.machines.iter().filter(|row| row.etcd.as_deref() == Some("leader")).count() {
+            1 => Ok(()),
+            n_leaders => Err(format!("{n_leaders} machines lead etcd")),
+        }
+    }
+
+    /// Every machine is there with one newer version, and nobody holds a slot.
+    fn is_updated(&self) -> Result<(), String> {
+        self.is_formed()?;
+        let [first, ..] = self.machines.as_slice() else { return Err("no machine".to_owned()) };
+        for row in &self.machines {
+            let is_new = row.version.as_ref().is_some_and(|version| *version != self.image_version);
+            if !is_new || row.version != first.version || row.lock.is_none() || row.holds() {
+                return Err(format!("{} has not arrived: {row:?}", row.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The maximum of a new group is one.
+    fn one_at_a_time(&self) -> anyhow::Result<()> {
+        let holders: Vec<&Row> = self.machines.iter().filter(|row| row.holds()).collect();
+        ensure!(holders.len() <= 1, "more than one machine holds a slot: {holders:?}");
+        Ok(())
+    }
+}
+
+impl Row {
+    fn holds(&self) -> bool {
+        self.lock.as_ref().is_some_and(|lock| lock.starts_with("holds"))
+    }
+}
+
+fn status() -> anyhow::Result<View> {
+    let out = command(&["status", "--json"])?.output().context("starting `cargo xtask cluster status`")?;
+    ensure!(out.status.success(), "`cluster status`: {}", String::from_utf8_lossy(&out.stderr).trim());
+    serde_json::from_slice(&out.stdout).context("parsing what `cluster status --json` printed")
+}
+
+/// Runs a command of the cluster, which says by itself what it does.
+fn cluster(args: &[&str]) -> anyhow::Result<()> {
+    let status = command(args)?.status().with_context(|| format!("starting cluster {args:?}"))?;
+    ensure!(status.success(), "`cargo xtask cluster {}` ended with {status}", args.join(" "));
+    Ok(())
+}
+
+fn command(args: &[&str]) -> anyhow::Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("finding this program")?);
+    command.arg("cluster").args(args);
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Three machines of 0.1.0, changed.
+    fn view(change: impl FnOnce(&mut [Value])) -> View {
+        let row = |name: &str, etcd: &str| {
+            json!({ "name": name, "version": "0.1.0", "boot_complete": "passed",
+            "etcd": etcd, "lock": "none" })
+        };
+        let mut rows = [row("m1", "follower"), row("m2", "leader"), row("m3", "follower")];
+        change(&mut rows);
+        serde_json::from_value(json!({ "image_version": "0.1.0", "machines": rows })).unwrap()
+    }
+
+    fn set(rows: &mut [Value], field: &str, values: [Value; 3]) {
+        rows.iter_mut().zip(values).for_each(|(row, value)| row[field] = value);
+    }
+
+    #[test]
+    fn a_cluster_is_formed_by_healthy_members_with_one_leader() {
+        view(|_| {}).is_formed().unwrap();
+        view(|rows| rows[0]["boot_complete"] = Value::Null).is_formed().unwrap_err();
+        view(|rows| rows[1]["etcd"] = json!("no-leader")).is_formed().unwrap_err();
+        view(|rows| rows[0]["etcd"] = json!("leader")).is_formed().unwrap_err();
+        view(|rows| rows[2]["etcd"] = Value::Null).is_formed().unwrap_err();
+    }
+
+    #[test]
+    fn a_cluster_is_updated_when_all_have_one_newer_version_and_no_slot() {
+        let new = || json!("0.1.1");
+        view(|_| {}).is_updated().unwrap_err();
+        view(|rows| set(rows, "version", [new(), new(), new()])).is_updated().unwrap();
+        view(|rows| set(rows, "version", [new(), new(), json!("0.1.0")])).is_updated().unwrap_err();
+        view(|rows| set(rows, "version", [new(), new(), json!("0.1.2")])).is_updated().unwrap_err();
+        let held = |lock: Value| {
+            view(|rows| {
+                set(rows, "version", [new(), new(), new()]);
+                rows[2]["lock"] = lock;
+            })
+        };
+        held(json!("idle")).is_updated().unwrap();
+        held(json!("holds for 0.1.1")).is_updated().unwrap_err();
+        held(Value::Null).is_updated().unwrap_err();
+    }
+
+    #[test]
+    fn two_holders_at_once_are_one_too_many() {
+        let held = json!("holds for 0.1.1");
+        view(|rows| rows[0]["lock"] = held.clone()).one_at_a_time().unwrap();
+        view(|rows| set(rows, "lock", [held.clone(), json!("none"), held.clone()]))
+            .one_at_a_time()
+            .unwrap_err();
+    }
+}
