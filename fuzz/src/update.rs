@@ -11,7 +11,7 @@ use payload::{
 /// An envelope that reads is written as it was, and without a key nothing is vouched for; a manifest's
 /// sections and the padding between them are all of the payload.
 pub fn payload_envelope(data: &[u8]) {
-    for kind in [Kind::Payload, Kind::Channel] {
+    for kind in [Kind::Payload, Kind::Channel, Kind::Sums] {
         let Ok(envelope) = Envelope::parse(kind, data) else { continue };
         assert_eq!(envelope.to_bytes(), data[..envelope.len]);
         assert!(Trust::default().verify(&envelope).is_err());

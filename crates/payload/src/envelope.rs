@@ -2,7 +2,7 @@
 //!
 //! | bytes | field | value |
 //! | --- | --- | --- |
-//! | 0..8 | magic | `SLWPAYLD` (payload) or `SLWCHANL` (channel file) |
+//! | 0..8 | magic | `SLWPAYLD` (payload), `SLWCHANL` (channel file) or `SLWSHA2S` (sums of a release) |
 //! | 8..12 | format | 1, little-endian as all numbers |
 //! | 12..16 | length of the body | 1 to [`BODY_MAX`] |
 //! | 16..20 | number of signatures | 1 to [`SIGNATURES_MAX`] |
@@ -37,6 +37,8 @@ pub enum Kind {
     Payload,
     /// A channel file.
     Channel,
+    /// The sums of a release's files.
+    Sums,
 }
 
 /// The head of a payload, or a channel file: lengths are checked, signatures are not.
@@ -125,6 +127,7 @@ impl Kind {
         match self {
             Self::Payload => *b"SLWPAYLD",
             Self::Channel => *b"SLWCHANL",
+            Self::Sums => *b"SLWSHA2S",
         }
     }
 
@@ -132,6 +135,7 @@ impl Kind {
         match self {
             Self::Payload => "update payload",
             Self::Channel => "channel file",
+            Self::Sums => "signature of sums",
         }
     }
 

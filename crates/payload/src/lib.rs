@@ -1,11 +1,12 @@
-//! The signed update payload and the signed channel file: one definition for the build that writes them and
-//! the agent that reads them. See `docs/formats/payload.md` and `docs/formats/channel.md`.
+//! The signed update payload, the signed channel file and the signed sums of a release: one definition for the build
+//! that writes them and for who reads them. See `docs/formats/payload.md`, `channel.md` and `sums.md` there.
 //!
 //! Everything takes bytes, `Read` or `Write`, never paths, sockets, clocks or logs. What was parsed is valid;
 //! whether it is to be believed, [`Trust::verify`] alone says.
 
 pub mod channel;
 pub mod plan;
+pub mod sums;
 
 mod blocks;
 mod digest;
