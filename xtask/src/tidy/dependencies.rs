@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{assert_none, read, repo, tracked_ending};
 
 /// What each of our crates may depend on among them. A new crate takes its place here.
-const ALLOWED: [(&str, &[&str]); 22] = [
+const ALLOWED: [(&str, &[&str]); 23] = [
     // Formats: nothing of ours, except that a disk has slots.
     ("deb", &[]),
     ("disk-image", &["slots"]),
@@ -17,6 +17,8 @@ const ALLOWED: [(&str, &[&str]); 22] = [
     ("uki", &[]),
     ("verity", &[]),
     ("write-log", &[]),
+    // Which device may take an image, and how it gets it: formats.
+    ("flash", &["disk-image", "slots"]),
     // Machines know nothing of what runs in them.
     ("vm", &[]),
     // Processes of etcd, for tests.
@@ -62,6 +64,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "disk-image",
             "etcd-lab",
             "file-server",
+            "flash",
             "payload",
             "slots",
             "uki",
