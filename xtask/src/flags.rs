@@ -2,6 +2,7 @@
 
 mod checks;
 mod cluster;
+mod flash;
 mod updates;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use checks::{Bench, Ci, Compare, Image, Measure, Report, Soak, Test, Tier};
 pub use cluster::{Cluster, ClusterApply, ClusterCommand, ClusterUp};
+pub use flash::Flash;
 pub use updates::{Keys, KeysCommand, Payload, PayloadCommand, Publish, Serve};
 
 /// Builds, runs and checks the Slipway image.
@@ -32,6 +34,8 @@ pub enum Command {
     Lock(Lock),
     /// Boot the newest image in a virtual machine
     Run(Run),
+    /// Put an image onto a USB stick, a disk or a file; without a device, list those that could be written
+    Flash(Flash),
     /// Log in to the running virtual machine, or run a command in it
     Ssh(Ssh),
     /// Start, show, update and end a cluster of virtual machines

@@ -55,6 +55,8 @@ fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
         flags::Command::BuildImage(args) => command::build_image::run(&ctx, &args),
         flags::Command::Lock(args) => command::lock::run(&ctx, &args),
         flags::Command::Run(args) => command::run::run(&ctx, &args),
+        // Without a device the exit code is that of wrong usage.
+        flags::Command::Flash(args) => return command::flash::run(&ctx, &args),
         flags::Command::Report(args) => command::report::run(&ctx, &args),
         flags::Command::Keys(args) => command::keys::run(&ctx, &args),
         flags::Command::Payload(args) => command::payload::run(&ctx, &args),

@@ -6,7 +6,7 @@ mod ask;
 mod config;
 mod down;
 mod enter;
-mod oem;
+pub mod oem;
 mod place;
 mod plan;
 mod progress;
