@@ -23,6 +23,8 @@ const AGENTS: &[(&str, &[&str])] = &[
     ("slipway", &["slipway"]),
     ("update-agent", &["slipway-update"]),
     ("cloud-config", &["slipway-cloudinit"]),
+    // What `slipway cluster` runs: `slipway` is in the initrd too and has no server in it.
+    ("cluster-page", &["slipway-cluster"]),
     ("fleet", &["fleetd", "fleetctl"]),
     // `locksmithd` is a link to it, in its overlay.
     ("locksmith", &["locksmithctl"]),
