@@ -27,7 +27,7 @@ pub fn render(view: &View, every_secs: u64) -> String {
         .raw(STYLE)
         .raw("</style>\n</head>\n<body>\n<main>\n<header>\n<h1>Cluster</h1>\n<p>Seen at ")
         .piece(&parts::time(&view.at))
-        .text(&format!(", looked at anew every {}", counted_secs(every_secs)))
+        .text(&format!(", looked at anew every {}", span(i64::try_from(every_secs).unwrap_or(i64::MAX))))
         .raw("</p>\n</header>\n");
     let body = head.piece(&stands(view));
     let body = parts::all(view).iter().fold(body, Markup::piece);
@@ -42,10 +42,6 @@ pub fn policy() -> String {
     format!(
         "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-}
-
-fn counted_secs(secs: u64) -> String {
-    counted(usize::try_from(secs).unwrap_or(usize::MAX), "second", "seconds")
 }
 
 /// A tab shows only its beginning.

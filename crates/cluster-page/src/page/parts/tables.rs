@@ -12,7 +12,7 @@ pub(super) fn machines(view: &View) -> Markup {
     let names = &["Machine", "Seen", "System", "Reboots", "Reboot slot", "etcd", "Units"];
     let mut table = Table::new("Machines", names);
     for machine in &view.machines {
-        let name = text(&short(&machine.id)).raw("<small>").piece(&code(&machine.id)).raw("</small>");
+        let name = called(&machine.id);
         let name = match &machine.address {
             Some(address) => name.element("<small>", address, "</small>"),
             None => name,
@@ -28,6 +28,13 @@ pub(super) fn machines(view: &View) -> Markup {
         table.row(&name, &cells);
     }
     table.finish_or("Machines", "No machine is known.")
+}
+
+/// The beginning of an id by which people know a machine, with the whole of it below.
+fn called(id: &str) -> Markup {
+    let name = short(id);
+    let made = text(&name);
+    if name == id { made } else { made.raw("<small>").piece(&code(id)).raw("</small>") }
 }
 
 fn seen(machine: &Machine) -> Markup {
