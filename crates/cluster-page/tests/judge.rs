@@ -1,11 +1,13 @@
-//! A real browser opens the page: what it makes of it, what it refuses, what it asks for, and how it looks.
+//! The page judged by others: a real browser, by what it makes of it, refuses and asks for, and the etcd that we ship.
 //!
-//! Runs with the tools tree `browser`, which `cargo xtask test judge` makes.
+//! Runs with the tools tree `browser` and the image's programs, which `cargo xtask test judge` makes.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 #[path = "judge/browser.rs"]
 mod browser;
+#[path = "judge/etcd.rs"]
+mod etcd;
 #[path = "support/machine.rs"]
 mod machine;
 
