@@ -25,6 +25,8 @@ use crate::tools::Tools;
 pub const BUILD: &str = "build";
 /// Group of tools that runs and judges it.
 pub const VM: &str = "vm";
+/// Group of tools that has a browser, which judges the status page.
+pub const BROWSER: &str = "browser";
 /// Package whose version is that of the C library.
 const LIBC: &str = "libc6";
 
