@@ -27,6 +27,8 @@ pub const BUILD: &str = "build";
 pub const VM: &str = "vm";
 /// Group of tools that has a browser, which judges the status page.
 pub const BROWSER: &str = "browser";
+/// All groups that `cargo xtask ci` uses.
+pub const TESTED: [&str; 3] = [BUILD, VM, BROWSER];
 /// Package whose version is that of the C library.
 const LIBC: &str = "libc6";
 
