@@ -24,9 +24,11 @@ fn turns(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Returns the last line that says something: what a program complained of.
+/// Returns the last line that says something: what a program complained of, without the word that says that it does.
 pub fn last_line(text: &str) -> Option<String> {
-    text.lines().map(str::trim).rfind(|line| !line.is_empty()).map(clean)
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let plain = ["error: ", "Error: "].iter().find_map(|word| last.strip_prefix(word));
+    Some(clean(plain.unwrap_or(last)))
 }
 
 #[cfg(test)]
@@ -52,6 +54,7 @@ mod tests {
     #[test]
     fn the_last_line_that_says_something_is_the_reason() {
         assert_eq!(last_line("one\ntwo\n\n"), Some("two".to_owned()));
+        assert_eq!(last_line("error: no answer: error: x\n"), Some("no answer: error: x".to_owned()));
         assert_eq!(last_line(" \n"), None);
     }
 }

@@ -148,7 +148,7 @@ fn unheard(view: &View) -> Vec<String> {
     match sources.as_slice() {
         [] => vec![],
         [one] => vec![format!("{one} did not answer wholly")],
-        several => vec![format!("{} programs did not answer wholly: {}", several.len(), several.join(", "))],
+        several => vec![format!("{} commands did not answer wholly: {}", several.len(), several.join(", "))],
     }
 }
 
