@@ -25,6 +25,10 @@ use crate::tools::Tools;
 pub const BUILD: &str = "build";
 /// Group of tools that runs and judges it.
 pub const VM: &str = "vm";
+/// Group of tools that has a browser, which judges the status page.
+pub const BROWSER: &str = "browser";
+/// All groups that `cargo xtask ci` uses.
+pub const TESTED: [&str; 3] = [BUILD, VM, BROWSER];
 /// Package whose version is that of the C library.
 const LIBC: &str = "libc6";
 

@@ -44,6 +44,9 @@ fn an_interrupted_build_leaves_nothing_half_made_and_goes_on() {
         // Every other one as `kill` does it, which reaches this one process.
         let whole_group = idx % 2 == 0;
         interrupt_as(&target, stage, whole_group, |target| target.join(path).exists());
+        if *stage == "agents" {
+            take_agents(&target);
+        }
     }
     interrupt(&target, "manifest", |target| {
         files(&target.join("image"), 1).iter().any(|path| path.contains(".tmp-"))
@@ -57,6 +60,18 @@ fn an_interrupted_build_leaves_nothing_half_made_and_goes_on() {
         assert!(found, "the build made no {suffix}");
     }
     fs::remove_dir_all(&target).unwrap();
+}
+
+/// Takes our programs of the checkout's own build, if there is one: that cargo goes on after an interruption is its
+/// authors' to show, and compiling everything again would take longer than all else here.
+fn take_agents(target: &Path) {
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../stages/agents");
+    let of_test = target.join("stages/agents");
+    fs::create_dir_all(&of_test).unwrap();
+    for output in files(&made, 1).iter().filter(|path| is_output(path)) {
+        let status = Command::new("cp").args(["-a", output]).arg(&of_test).status().unwrap();
+        assert!(status.success(), "copying {output}: {status}");
+    }
 }
 
 #[track_caller]
@@ -132,17 +147,21 @@ fn wait(child: &mut Child, at_most: Duration) -> Option<ExitStatus> {
 
 /// What is neither a finished output of a stage nor a finished file.
 fn half_made(target: &Path) -> Vec<String> {
-    let stages = files(&target.join("stages"), 2).into_iter().filter(|path| {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let is_key = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        !is_key && Path::new(path).parent() != Some(&target.join("stages"))
-    });
+    let stages = files(&target.join("stages"), 2)
+        .into_iter()
+        .filter(|path| !is_output(path) && Path::new(path).parent() != Some(&target.join("stages")));
     let tools = files(&target.join("tools"), 1).into_iter().filter(|path| path.ends_with(".tmp"));
     let image = files(&target.join("image"), 1).into_iter().filter(|path| {
         // A file of the image is whole or not there; only the last stage makes any.
         path.contains(".tmp-") || path.ends_with(".manifest.json")
     });
     stages.chain(tools).chain(image).collect()
+}
+
+/// Whether it is the finished output of a stage, which is named by its key.
+fn is_output(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Paths down to `depth`.

@@ -1,5 +1,6 @@
 //! The command line: the only file that knows the parser.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use agent_support::tries::Stage;
@@ -32,6 +33,9 @@ pub enum Command {
     KernelArgs(KernelArgs),
     /// Back up, restore and check this machine's etcd, and replace a lost member of its cluster.
     Etcd(EtcdArgs),
+    /// Show the cluster that this machine is in, for a browser or in the terminal (slipway-cluster).
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Cluster(ClusterArgs),
     /// Run the health checks now; exit code 1 and one line each for those that fail.
     Health(HealthArgs),
     /// Look again at what a boot that was found good has, for judging the next one (run before an update's reboot).
@@ -79,6 +83,14 @@ impl FormatArgs {
     pub fn format(&self) -> Format {
         if self.json { Format::Json } else { Format::Text }
     }
+}
+
+/// Arguments of `slipway cluster`, which another program knows.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    /// As `slipway cluster --help` says.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub args: Vec<OsString>,
 }
 
 /// Arguments of `slipway health`.

@@ -6,6 +6,7 @@
 mod bless;
 mod blessed;
 mod boot_failed;
+mod cluster;
 mod console_password;
 mod crash;
 mod disk;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Packages(args) => packages::run(&host, args.format()),
         Command::KernelArgs(args) => kernel_args::run(&host, args),
         Command::Etcd(args) => etcd::run(&host, args),
+        Command::Cluster(args) => cluster::run(&host, &args.args),
         Command::Health(args) => health::run(&host, args.boot),
         Command::LastGood => health::look_again(&host),
         Command::Disk => disk::run(&host),

@@ -2,7 +2,8 @@
 //!
 //! Those that other agents use too are in `agent_support::tools`; this file is where ours find them all.
 
-use std::io::Write;
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -88,6 +89,11 @@ pub fn exec_emergency_shell() -> anyhow::Error {
     // Root has no password in the image: without this, sulogin refuses.
     let err = Command::new(program).arg("emergency").env("SYSTEMD_SULOGIN_FORCE", "1").exec();
     anyhow::Error::new(err).context(format!("running {program}"))
+}
+
+/// Replaces this process by the program of `slipway cluster`; returns only the error.
+pub fn exec_cluster(program: &Path, args: &[OsString]) -> io::Error {
+    Command::new(program).args(args).exec()
 }
 
 fn parse_jobs(text: &str) -> anyhow::Result<Vec<Job>> {

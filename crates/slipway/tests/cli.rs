@@ -89,3 +89,39 @@ fn kernel_args_without_any_says_so() {
         assert_eq!((&report["args"], &report["active"]), (&"".into(), &true.into()));
     }
 }
+
+/// Puts a program in the place of slipway-cluster.
+fn cluster_program(root: &Path, script: &str) {
+    file(root, "usr/bin/slipway-cluster", script);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(root.join("usr/bin/slipway-cluster"), mode).unwrap();
+}
+
+#[test]
+fn cluster_is_another_program_that_gets_all_arguments() {
+    let dir = machine();
+    cluster_program(dir.path(), "#!/bin/sh\nprintf '<%s>' \"$@\"\nexit 7\n");
+    for (args, expected) in [
+        (
+            &["cluster", "serve", "--listen", "[::1]:1", "-x", "a b"][..],
+            "<serve><--listen><[::1]:1><-x><a b>",
+        ),
+        (&["cluster", "--help"], "<--help>"),
+        (&["cluster", "show", "--help"], "<show><--help>"),
+        (&["cluster", "--version"], "<--version>"),
+        (&["cluster"], "<>"),
+    ] {
+        let out = slipway(dir.path(), args);
+        assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stdout).as_ref()), (Some(7), expected));
+    }
+}
+
+#[test]
+fn a_missing_program_of_cluster_is_named() {
+    let dir = machine();
+    let out = slipway(dir.path(), &["cluster", "show"]);
+    let path = dir.path().join("usr/bin/slipway-cluster");
+    check_failure(&out, 1, &format!("error: {} is not there: it comes with the image", path.display()));
+    file(dir.path(), "usr/bin/slipway-cluster", "");
+    check_failure(&slipway(dir.path(), &["cluster", "show"]), 1, "error: running ");
+}

@@ -7,9 +7,10 @@ use anyhow::Context as _;
 use crate::checks::{self, Check};
 use crate::command::{build_image, soak, test};
 use crate::ctx::Ctx;
+use crate::definition::Definition;
 use crate::judges::Judges;
 use crate::reproduce::{Agents, Seat};
-use crate::{cargo, command, flags, reproduce};
+use crate::{cargo, command, flags, inputs, pipeline, reproduce};
 
 /// Runs the checks up to the first that fails.
 pub fn run(ctx: &Ctx, args: &flags::Ci) -> anyhow::Result<()> {
@@ -20,6 +21,7 @@ pub fn run(ctx: &Ctx, args: &flags::Ci) -> anyhow::Result<()> {
         Check::new("format", || cargo::run(ctx, &["fmt", "--all", "--check"])),
         Check::new("lints", || cargo::run(ctx, &clippy)),
         Check::counting("unit tests and house rules", || test::unit(ctx, None)),
+        Check::new("packages", || packages(ctx, &args.inputs)),
         Check::new("image", || build_image::run(ctx, &build)),
         Check::new("the same bytes again, elsewhere, as an ordinary user", || reproduced(ctx, &image)),
         Check::counting("judges", || test::judge(ctx, &image, None)),
@@ -36,6 +38,13 @@ pub fn run(ctx: &Ctx, args: &flags::Ci) -> anyhow::Result<()> {
     let counts = checks::run_until_failure(ctx, all)?;
     checks::print_total(counts);
     Ok(())
+}
+
+/// Gets what all later checks need: a package that is gone from the mirror has everything locked again, which must not
+/// happen between two images.
+fn packages(ctx: &Ctx, args: &flags::Inputs) -> anyhow::Result<()> {
+    let definition = Definition::read(&ctx.image_dir().join("image.yaml"))?;
+    inputs::get(ctx, &definition, args, &[], &pipeline::TESTED).map(drop)
 }
 
 /// Builds the image again in a fresh folder and compares; our own programs are compiled once.

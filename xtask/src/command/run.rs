@@ -68,16 +68,21 @@ pub fn runs(ctx: &Ctx) -> PathBuf {
 
 /// Returns the tools tree that machines run from, made from the locked packages unless it exists.
 pub fn tools(ctx: &Ctx, args: &flags::Inputs) -> anyhow::Result<PathBuf> {
+    tools_of(ctx, args, pipeline::VM)
+}
+
+/// Returns the tools tree of a group, made from the locked packages unless it exists.
+pub fn tools_of(ctx: &Ctx, args: &flags::Inputs, group: &str) -> anyhow::Result<PathBuf> {
     let definition = Definition::read(&ctx.image_dir().join("image.yaml"))?;
     if let Ok(locks) = Locks::read(&ctx.image_dir()) {
-        let rows: Vec<_> = locks.tools.rows_of(&[pipeline::VM]).collect();
+        let rows: Vec<_> = locks.tools.rows.iter().filter(|row| row.in_group(group)).collect();
         let tree = ctx.target.join("tools").join(crate::stage::tools::key(&rows));
         if tree.is_dir() {
             return Ok(tree);
         }
     }
-    let inputs = inputs::get(ctx, &definition, args, &[], &[pipeline::VM])?;
-    Ok(pipeline::tools(ctx, &inputs, pipeline::VM)?.path)
+    let inputs = inputs::get(ctx, &definition, args, &[], &[group])?;
+    Ok(pipeline::tools(ctx, &inputs, group)?.path)
 }
 
 /// The disk image asked for, or the newest that was built.

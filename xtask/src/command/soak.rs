@@ -28,8 +28,9 @@ const LOCKSMITH: Simulation =
 const PROPERTIES: [&str; 7] = ["deb", "disk-image", "payload", "slots", "uki", "verity", "write-log"];
 /// Crates of which only the tests are run that have properties: others of theirs start programs, or are a run of their
 /// own here.
-const PROPERTIES_AMONG_OTHERS: [(&str, &[&str]); 6] = [
+const PROPERTIES_AMONG_OTHERS: [(&str, &[&str]); 7] = [
     ("cloud-config", &["--test", "properties"]),
+    ("cluster-page", &["--lib"]),
     ("etcd-rpc", &["--lib"]),
     ("flash", &["--lib"]),
     ("fleet", &["--lib"]),

@@ -57,6 +57,7 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     let mut crates = cargo::command(ctx, &["test", "--workspace", "--locked", "--quiet", "--test", "judge"]);
     let tree = command::run::tools(ctx, &args.inputs)?;
     crates.env("SLIPWAY_JUDGES", &programs).env("SLIPWAY_TOOLS", &tree).env("TMPDIR", &temporary);
+    crates.env("SLIPWAY_BROWSER", command::run::tools_of(ctx, &args.inputs, pipeline::BROWSER)?);
     let mut all = Vec::new();
     if filter.is_none_or(|filter| "crates".contains(filter)) {
         all.push(Check::counting("crates' judge tests", move || {

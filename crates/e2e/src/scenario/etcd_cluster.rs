@@ -16,6 +16,7 @@ use serde_json::Value;
 use vm::Network;
 use vm::machine::HOST;
 
+use crate::guest::Guest;
 use crate::lab::Lab;
 use crate::standin::discovery;
 use node::{Member, Node};
@@ -202,6 +203,14 @@ fn with_fleet(config: &str) -> String {
 pub fn boot(nodes: &[Node]) -> anyhow::Result<()> {
     nodes.iter().try_for_each(|node| node.guest.power_on())?;
     nodes.iter().try_for_each(|node| node.guest.wait_boot(BOOT))
+}
+
+/// The status page that the machine serves has all these words.
+pub fn page_says(guest: &Guest, words: &[&str]) -> anyhow::Result<()> {
+    let page = guest.sh("curl -sSf --max-time 60 http://127.0.0.1:7780/")?;
+    let missing: Vec<_> = words.iter().filter(|word| !page.contains(**word)).collect();
+    ensure!(missing.is_empty(), "the page lacks {missing:?}:\n{page}");
+    Ok(())
 }
 
 /// Asks again and again until there is an answer; the last refusal is the error.

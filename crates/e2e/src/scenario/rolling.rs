@@ -109,6 +109,11 @@ fn live(lab: &Lab, site: &Site, nodes: &[Node], second: &Image, third: &Image) -
         let said = nodes[0].guest.sh("locksmithctl versions")?;
         ensure!(said.contains(&bad.version.to_string()) && said.contains("failed"), "it says:\n{said}");
         Ok(())
+    })?;
+    lab.check("so does the status page of a machine that was told to serve it", || {
+        nodes[0].guest.root("systemctl start slipway-cluster.service")?;
+        let failed = format!("version {} failed on ", bad.version);
+        until(lab, TOLD, || etcd_cluster::page_says(&nodes[0].guest, &[&failed, "etcd has its quorum"]))
     })
 }
 

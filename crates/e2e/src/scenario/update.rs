@@ -91,6 +91,12 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
     lab.check("it took the group's slot, made fleet leave it alone, and gave both back", || {
         etcd_cluster::until(lab, BOOT, || asked_first(&guest, second))
     })?;
+    lab.check("the cluster's status page shows it", || {
+        guest.root("systemctl start slipway-cluster.service")?;
+        etcd_cluster::until(lab, BOOT, || {
+            etcd_cluster::page_says(&guest, &[&second.version.to_string(), "good"])
+        })
+    })?;
     lab.check("most of it was copied from the old slot", || little_was_fetched(&guest, second))?;
     lab.check("what the machine had is there", || guest.root(STILL_THERE).map(drop))?;
     lab.check("a default that nobody touched is the new one, a touched one is not", || {
