@@ -16,7 +16,7 @@ pub mod archive;
 /// Short enough for tests, long enough for a busy machine.
 pub const PATIENCE: Patience = Patience {
     answer: Duration::from_secs(5),
-    silence: Duration::from_millis(300),
+    silence: Duration::from_secs(2),
     tries: 3,
     pause: Duration::from_millis(10),
 };

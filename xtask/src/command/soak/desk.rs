@@ -1,7 +1,7 @@
 //! What docs/operating/cluster.md promises, typed as a person would: a cluster comes up, takes an update one machine
 //! after another, and goes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
 use crate::ctx::Ctx;
+use crate::durable;
 
 const SIZE: &str = "3";
 /// From the offer of a version to the last machine that runs it; three emulated machines reboot one after another.
@@ -33,35 +34,74 @@ struct Row {
 
 /// Runs the commands on the checkout's own cluster, and ends it whatever becomes of them.
 pub fn takes_an_update(ctx: &Ctx, image_dir: &Path) -> anyhow::Result<()> {
-    let outcome = lives(ctx, image_dir);
+    let desk = Desk::new(ctx)?;
+    let outcome = desk.lives(ctx, image_dir);
     if outcome.is_err() {
         // What cannot be shown adds nothing to the failure.
-        let _ = cluster(&["status"]);
+        let _ = desk.cluster(&["status"]);
     }
-    outcome.and(cluster(&["down"]))
+    outcome.and(desk.cluster(&["down"]))
 }
 
-fn lives(ctx: &Ctx, image_dir: &Path) -> anyhow::Result<()> {
-    let image_dir = image_dir.to_str().context("the image's folder is no UTF-8")?;
-    cluster(&["up", SIZE, "--image-dir", image_dir])?;
-    look(ctx, |view| view.is_formed())?;
-    cluster(&["apply"])?;
-    look(ctx, |view| view.is_updated())?;
-    cluster(&["ssh", "2", "--", "fleetctl", "list-machines"])
+/// This program, under a name that stays: compiling its tests replaces its file while it runs.
+struct Desk {
+    program: PathBuf,
+    target: PathBuf,
 }
 
-/// Looks at the cluster until all is as it should be.
-fn look(ctx: &Ctx, wanted: impl Fn(&View) -> Result<(), String>) -> anyhow::Result<()> {
-    let end = Instant::now() + ROLL;
-    loop {
-        ctx.cancel.check()?;
-        let view = status()?;
-        view.one_at_a_time()?;
-        match wanted(&view) {
-            Ok(()) => return Ok(()),
-            Err(missing) if end <= Instant::now() => bail!("after {} s: {missing}", ROLL.as_secs()),
-            Err(_) => std::thread::sleep(LOOK),
+impl Desk {
+    fn new(ctx: &Ctx) -> anyhow::Result<Self> {
+        let dir = ctx.target.join("soak");
+        std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+        let program = dir.join("xtask");
+        // Another run's cluster may still execute it.
+        durable::remove_if_there(&program)?;
+        std::fs::copy("/proc/self/exe", &program).context("copying the running program")?;
+        Ok(Self { program, target: ctx.target.clone() })
+    }
+
+    fn lives(&self, ctx: &Ctx, image_dir: &Path) -> anyhow::Result<()> {
+        let image_dir = image_dir.to_str().context("the image's folder is no UTF-8")?;
+        self.cluster(&["up", SIZE, "--image-dir", image_dir])?;
+        self.look(ctx, View::is_formed)?;
+        self.cluster(&["apply"])?;
+        self.look(ctx, View::is_updated)?;
+        self.cluster(&["ssh", "2", "--", "fleetctl", "list-machines"])
+    }
+
+    /// Looks at the cluster until all is as it should be.
+    fn look(&self, ctx: &Ctx, wanted: fn(&View) -> Result<(), String>) -> anyhow::Result<()> {
+        let end = Instant::now() + ROLL;
+        loop {
+            ctx.cancel.check()?;
+            let view = self.status()?;
+            view.one_at_a_time()?;
+            match wanted(&view) {
+                Ok(()) => return Ok(()),
+                Err(missing) if end <= Instant::now() => bail!("after {} s: {missing}", ROLL.as_secs()),
+                Err(_) => std::thread::sleep(LOOK),
+            }
         }
+    }
+
+    fn status(&self) -> anyhow::Result<View> {
+        let out =
+            self.command(&["status", "--json"]).output().context("starting the status of the cluster")?;
+        ensure!(out.status.success(), "`cluster status`: {}", String::from_utf8_lossy(&out.stderr).trim());
+        serde_json::from_slice(&out.stdout).context("parsing what `cluster status --json` printed")
+    }
+
+    /// Runs a command of the cluster, which says by itself what it does.
+    fn cluster(&self, args: &[&str]) -> anyhow::Result<()> {
+        let status = self.command(args).status().with_context(|| format!("starting cluster {args:?}"))?;
+        ensure!(status.success(), "`cargo xtask cluster {}` ended with {status}", args.join(" "));
+        Ok(())
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("cluster").args(args).env("CARGO_TARGET_DIR", &self.target);
+        command
     }
 }
 
@@ -105,25 +145,6 @@ impl Row {
     fn holds(&self) -> bool {
         self.lock.as_ref().is_some_and(|lock| lock.starts_with("holds"))
     }
-}
-
-fn status() -> anyhow::Result<View> {
-    let out = command(&["status", "--json"])?.output().context("starting `cargo xtask cluster status`")?;
-    ensure!(out.status.success(), "`cluster status`: {}", String::from_utf8_lossy(&out.stderr).trim());
-    serde_json::from_slice(&out.stdout).context("parsing what `cluster status --json` printed")
-}
-
-/// Runs a command of the cluster, which says by itself what it does.
-fn cluster(args: &[&str]) -> anyhow::Result<()> {
-    let status = command(args)?.status().with_context(|| format!("starting cluster {args:?}"))?;
-    ensure!(status.success(), "`cargo xtask cluster {}` ended with {status}", args.join(" "));
-    Ok(())
-}
-
-fn command(args: &[&str]) -> anyhow::Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("finding this program")?);
-    command.arg("cluster").args(args);
-    Ok(command)
 }
 
 #[cfg(test)]
