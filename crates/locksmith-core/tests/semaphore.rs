@@ -255,6 +255,15 @@ fn a_stale_slot_is_released_with_a_failure_of_what_it_tried() {
     assert!(good.lock("m2", slot(3)).is_ok());
 }
 
+/// The simulation's history 2440: whoever forgave had a clock ahead of the one that finds the slot stale.
+#[test]
+fn a_stale_slot_counts_as_a_failure_after_a_forgiveness_of_a_clock_that_is_ahead() {
+    let forgiven = Semaphore::default().record("m2", &failed(3)).forgive(&version(3), "m3", at(100)).unwrap();
+    let free = forgiven.lock("m1", slot(3)).unwrap().release_stale("m1", at(0), at(9)).unwrap();
+    let expected = "version 3.0.0 failed on m1: lost: the machine did not come back";
+    assert_eq!(refusal(free.lock("m2", slot(3))), expected);
+}
+
 #[test]
 fn a_drained_machine_whose_slot_is_taken_from_it_is_known_until_it_settles() {
     let held = Semaphore::default().lock("m1", Slot { drained: true, ..slot(3) }).unwrap();

@@ -1,5 +1,7 @@
 //! Operations: from a semaphore to the next, or a refusal. Nothing here is written anywhere.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Map;
 use slots::Version;
@@ -156,8 +158,12 @@ impl Semaphore {
             return Ok(next);
         };
         let (stage, reason) = ("lost".to_owned(), "the machine did not come back".to_owned());
-        // Later than what was forgiven: the slot was held until now.
-        Ok(next.record(id, &Outcome::Failed { version, at: now, stage, reason }))
+        // The slot was held until now: this is later than what was forgiven, also where that was written by a clock that
+        // is ahead of ours.
+        let forgiven = self.versions.get(&version).and_then(|record| record.forgiven);
+        let after = forgiven.and_then(|at| at.checked_add(Duration::from_secs(1)).ok());
+        let at = after.map_or(now, |after| now.max(after));
+        Ok(next.record(id, &Outcome::Failed { version, at, stage, reason }))
     }
 
     /// Records what a machine knows of a version and takes its slot back, if it has one, in one write. The machine is not
