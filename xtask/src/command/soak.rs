@@ -101,8 +101,8 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
     all.push(Check::counting("all scenarios, with every power cut and every bad version", || {
         test::vm_whole(ctx, &args.image, &mut cuts)
     }));
-    all.push(Check::new("three machines on one desk take an update", || {
-        desk::takes_an_update(ctx, &image_dir)
+    all.push(Check::new("three machines on one desk take an update and refuse a bad one", || {
+        desk::takes_a_good_and_refuses_a_bad_update(ctx, &image_dir)
     }));
     for n in 1..=args.builds {
         let (tree, judges, image_dir, judged) = (&tree, &judges, &image_dir, &judged);

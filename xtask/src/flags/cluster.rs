@@ -80,6 +80,9 @@ pub struct ClusterApply {
     /// what is on offer, else the next version]
     #[arg(long, value_name = "V")]
     pub version: Option<slots::Version>,
+    /// A further folder laid over /usr of the version, which is built then (may be given several times)
+    #[arg(long, value_name = "DIR")]
+    pub overlay: Vec<PathBuf>,
     #[command(flatten)]
     pub inputs: Inputs,
 }

@@ -32,9 +32,10 @@ pub fn run(ctx: &Ctx, place: &Place, args: &flags::ClusterApply) -> anyhow::Resu
     let (newest, payload) = newest(&plan)?;
     let had = had(ctx, place, &plan, &state)?;
     let payload = match (choose(&newest, &had, args.version.as_ref())?, payload) {
-        (Choice::Newest, Some(payload)) => payload,
-        // A build without a payload is of keys that do not sign; with the cluster's keys it is another build.
-        (Choice::Newest, None) => build(ctx, place, &plan, args, &newest)?,
+        (Choice::Newest, Some(payload)) if args.overlay.is_empty() => payload,
+        // A build without a payload is of keys that do not sign; with the cluster's keys it is another build, and so it
+        // is with more in it.
+        (Choice::Newest, _) => build(ctx, place, &plan, args, &newest)?,
         (Choice::Build(version), _) => build(ctx, place, &plan, args, &version)?,
     };
     publish::run(ctx, &offer(place, &plan, payload))?;
@@ -91,6 +92,7 @@ fn build(
     let build = flags::BuildImage {
         version: Some(version.clone()),
         out: Some(place.dir().join("next")),
+        overlay: args.overlay.clone(),
         keys: plan.keys.clone(),
         inputs: args.inputs.clone(),
         ..flags::BuildImage::default()

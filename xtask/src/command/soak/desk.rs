@@ -1,6 +1,8 @@
 //! What docs/operating/cluster.md promises, typed as a person would: a cluster comes up, takes an update one machine
-//! after another, and goes.
+//! after another, leaves a bad one after one machine has tried it, and goes.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,17 +17,29 @@ const SIZE: &str = "3";
 /// From the offer of a version to the last machine that runs it; three emulated machines reboot one after another.
 const ROLL: Duration = Duration::from_secs(3600);
 const LOOK: Duration = Duration::from_secs(10);
+/// A health program of the bad version, and what it says.
+const SICK: &str = "usr/lib/slipway/health.d/50-sick";
+const COMPLAINT: &str = "the patient is sick";
 
 /// The document of `cluster status --json`.
 #[derive(Debug, Deserialize)]
 struct View {
     image_version: String,
+    failed_versions: Vec<Failed>,
     machines: Vec<Row>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Failed {
+    version: String,
+    by: Option<String>,
+    reason: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Row {
     name: String,
+    id: Option<String>,
     version: Option<String>,
     boot_complete: Option<String>,
     etcd: Option<String>,
@@ -33,7 +47,7 @@ struct Row {
 }
 
 /// Runs the commands on the checkout's own cluster, and ends it whatever becomes of them.
-pub fn takes_an_update(ctx: &Ctx, image_dir: &Path) -> anyhow::Result<()> {
+pub fn takes_a_good_and_refuses_a_bad_update(ctx: &Ctx, image_dir: &Path) -> anyhow::Result<()> {
     let desk = Desk::new(ctx)?;
     let outcome = desk.lives(ctx, image_dir);
     if outcome.is_err() {
@@ -52,11 +66,11 @@ struct Desk {
 impl Desk {
     fn new(ctx: &Ctx) -> anyhow::Result<Self> {
         let dir = ctx.target.join("soak");
-        std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+        fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
         let program = dir.join("xtask");
         // Another run's cluster may still execute it.
         durable::remove_if_there(&program)?;
-        std::fs::copy("/proc/self/exe", &program).context("copying the running program")?;
+        fs::copy("/proc/self/exe", &program).context("copying the running program")?;
         Ok(Self { program, target: ctx.target.clone() })
     }
 
@@ -66,7 +80,12 @@ impl Desk {
         self.look(ctx, View::is_formed)?;
         self.cluster(&["apply"])?;
         self.look(ctx, View::is_updated)?;
-        self.cluster(&["ssh", "2", "--", "fleetctl", "list-machines"])
+        self.cluster(&["ssh", "2", "--", "fleetctl", "list-machines"])?;
+        let sick = ctx.target.join("soak/sick");
+        make_sick(&sick)?;
+        self.cluster(&["apply", "--overlay", sick.to_str().context("the target folder is no UTF-8")?])?;
+        self.look(ctx, View::has_refused)?;
+        self.cluster(&["status"])
     }
 
     /// Looks at the cluster until all is as it should be.
@@ -105,6 +124,17 @@ impl Desk {
     }
 }
 
+/// Makes an overlay that no machine is healthy with.
+fn make_sick(overlay: &Path) -> anyhow::Result<()> {
+    let program = overlay.join(SICK);
+    let write = || {
+        fs::create_dir_all(program.parent().unwrap_or(overlay))?;
+        fs::write(&program, format!("#!/bin/sh\necho {COMPLAINT}\nexit 1\n"))?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+    };
+    write().with_context(|| format!("writing {}", program.display()))
+}
+
 impl View {
     /// Every machine is healthy and a member of etcd, which has a leader.
     fn is_formed(&self) -> Result<(), String> {
@@ -133,6 +163,21 @@ impl View {
         Ok(())
     }
 
+    /// One machine has tried a version that is sick, and all have the one before it again, as in [`View::is_updated`].
+    fn has_refused(&self) -> Result<(), String> {
+        self.is_updated()?;
+        let [failed] = self.failed_versions.as_slice() else {
+            return Err(format!("{} versions failed", self.failed_versions.len()));
+        };
+        let is_why = failed.reason.as_ref().is_some_and(|reason| reason.contains(COMPLAINT));
+        let is_one_of_us = self.machines.iter().any(|row| row.id.is_some() && row.id == failed.by);
+        let has_it = |row: &Row| row.version.as_ref() == Some(&failed.version);
+        if !is_why || !is_one_of_us || self.machines.iter().any(has_it) {
+            return Err(format!("it failed otherwise: {failed:?}"));
+        }
+        Ok(())
+    }
+
     /// The maximum of a new group is one.
     fn one_at_a_time(&self) -> anyhow::Result<()> {
         let holders: Vec<&Row> = self.machines.iter().filter(|row| row.holds()).collect();
@@ -156,12 +201,13 @@ mod tests {
     /// Three machines of 0.1.0, changed.
     fn view(change: impl FnOnce(&mut [Value])) -> View {
         let row = |name: &str, etcd: &str| {
-            json!({ "name": name, "version": "0.1.0", "boot_complete": "passed",
+            json!({ "name": name, "id": name.repeat(2), "version": "0.1.0", "boot_complete": "passed",
             "etcd": etcd, "lock": "none" })
         };
         let mut rows = [row("m1", "follower"), row("m2", "leader"), row("m3", "follower")];
         change(&mut rows);
-        serde_json::from_value(json!({ "image_version": "0.1.0", "machines": rows })).unwrap()
+        let view = json!({ "image_version": "0.1.0", "failed_versions": [], "machines": rows });
+        serde_json::from_value(view).unwrap()
     }
 
     fn set(rows: &mut [Value], field: &str, values: [Value; 3]) {
@@ -193,6 +239,33 @@ mod tests {
         held(json!("idle")).is_updated().unwrap();
         held(json!("holds for 0.1.1")).is_updated().unwrap_err();
         held(Value::Null).is_updated().unwrap_err();
+    }
+
+    #[test]
+    fn a_bad_version_is_refused_when_one_has_tried_it_and_none_has_it() {
+        let refused = |version: &str, failed: &[[&str; 3]]| {
+            let mut view = view(|rows| {
+                set(rows, "version", [json!("0.1.1"), json!("0.1.1"), json!("0.1.1")]);
+            });
+            view.failed_versions = failed
+                .iter()
+                .map(|[version, by, reason]| Failed {
+                    version: (*version).to_owned(),
+                    by: Some((*by).to_owned()),
+                    reason: Some((*reason).to_owned()),
+                })
+                .collect();
+            view.machines[0].version = Some(version.to_owned());
+            view.has_refused()
+        };
+        let sick = ["0.1.2", "m2m2", "programs: 50-sick: the patient is sick"];
+        refused("0.1.1", &[sick]).unwrap();
+        refused("0.1.1", &[]).unwrap_err();
+        refused("0.1.1", &[sick, sick]).unwrap_err();
+        refused("0.1.2", &[sick]).unwrap_err();
+        refused("0.1.1", &[["0.1.1", "m2m2", COMPLAINT]]).unwrap_err();
+        refused("0.1.1", &[["0.1.2", "gone", COMPLAINT]]).unwrap_err();
+        refused("0.1.1", &[["0.1.2", "m2m2", "docker"]]).unwrap_err();
     }
 
     #[test]
