@@ -26,9 +26,6 @@ const COMMAND: Duration = Duration::from_secs(180);
 const SHUTDOWN: Duration = Duration::from_secs(180);
 /// Lines of console and journal in a failure's report.
 const TAIL_LINES: usize = 40;
-/// What Linux says when a processor's timer stays silent: the emulator lost an interrupt of it, which nothing in the
-/// machine brings back. Seen once in hundreds of starts, on a machine with much else to do.
-const LOST_TIMER: &str = "rcu_preempt kthread timer wakeup didn't happen";
 /// A key that nobody has.
 const NOBODY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA nobody";
@@ -120,26 +117,14 @@ impl Guest {
         Ok(())
     }
 
-    /// Powers the machine on and waits until `core` can log in. One whose emulator lost its timer is powered on once
-    /// more, unless its writes are recorded.
+    /// Powers the machine on and waits until `core` can log in.
     pub fn boot(&self) -> anyhow::Result<()> {
-        self.power_on()?;
-        let booted = self.wait_boot(BOOT);
-        if booted.is_ok() || self.machine.borrow().record_writes || !self.has_lost_its_timer()? {
-            return booted;
-        }
-        println!("{}: the emulator lost a processor's timer; the machine is powered on once more", self.name);
-        self.power_cut();
         self.power_on()?;
         self.wait_boot(BOOT)
     }
 
-    fn has_lost_its_timer(&self) -> anyhow::Result<bool> {
-        Ok(self.console()?.contains(LOST_TIMER))
-    }
-
-    /// Waits until `core` can log in to a machine that was powered on. One that is reset again and again, or whose
-    /// timer is lost, is given up before the deadline.
+    /// Waits until `core` can log in to a machine that was powered on. One that is reset again and again is given up
+    /// before the deadline.
     pub fn wait_boot(&self, timeout: Duration) -> anyhow::Result<()> {
         let end = Instant::now() + self.patient(timeout);
         while self.vm()?.wait_ssh(LOOK).is_err() {
@@ -147,11 +132,6 @@ impl Guest {
             anyhow::ensure!(
                 resets < RESETS_MAX,
                 "machine {} was reset {resets} times without a login",
-                self.name
-            );
-            anyhow::ensure!(
-                !self.has_lost_its_timer()?,
-                "machine {} has lost a processor's timer",
                 self.name
             );
             anyhow::ensure!(Instant::now() < end, "machine {} did not let core log in", self.name);

@@ -73,6 +73,11 @@ impl Console {
         lines[lines.len().saturating_sub(count)..].join("\n")
     }
 
+    /// Returns the place of `text`, if it was shown behind `mark`.
+    pub fn find(&self, text: &str, mark: usize) -> Option<usize> {
+        Some(mark + find(self.lock().get(mark..)?, text.as_bytes())?)
+    }
+
     /// Waits until `text` appears behind `mark`, and returns the place behind it.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ pub mod sandbox;
 pub mod ssh;
 pub mod switch;
 pub mod terminal;
+mod timer;
 
 pub use accel::Accel;
 pub use console::Console;

@@ -3,14 +3,17 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::accel::Accel;
 use crate::console::{self, Console};
 use crate::fw_cfg;
 use crate::home::{self, Home, State};
 use crate::machine::{DIR, Machine, NET_DIR, Serial, WRITES_LOG};
 use crate::qmp::{self, Qmp};
 use crate::ssh::{self, Ssh};
+use crate::timer;
 
 /// How long QEMU may take to open its control socket.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -78,8 +81,9 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Vm {
     qemu: Qemu,
-    qmp: Qmp,
-    console: Option<Console>,
+    qmp: Arc<Qmp>,
+    console: Option<Arc<Console>>,
+    _timer: Option<timer::Guard>,
     console_dir: PathBuf,
     ssh: Ssh,
     forwards: Vec<(u16, u16)>,
@@ -130,18 +134,25 @@ impl Vm {
         };
         // From here on an error ends QEMU.
         let mut qemu = Qemu(command.spawn().map_err(io("starting QEMU"))?);
-        let qmp = connect(home, &mut qemu.0)?;
+        let qmp = Arc::new(connect(home, &mut qemu.0)?);
         let console = match machine.serial {
             Serial::Terminal => None,
-            Serial::Log => Some(Console::new(
-                File::open(dir.join("console.log")).map_err(io("opening the console log"))?,
-            )),
+            Serial::Log => {
+                let log = File::open(dir.join("console.log")).map_err(io("opening the console log"))?;
+                Some(Arc::new(Console::new(log)))
+            }
+        };
+        let _timer = match machine.accel {
+            Accel::Kvm => None,
+            Accel::Tcg => {
+                console.as_ref().map(|console| timer::Guard::new(Arc::clone(console), Arc::clone(&qmp)))
+            }
         };
         let forwards = forwards_in(&qmp.monitor("info usernet")?);
         let port = port_of(&forwards, SSH_PORT)?;
         home.write_state(&State::new(&machine.name, qemu.0.id(), port, dir, home.sandbox().tree()))?;
         let ssh = Ssh::new(home.sandbox(), dir, port);
-        let vm = Self { qemu, qmp, console, console_dir: dir.to_owned(), ssh, forwards };
+        let vm = Self { qemu, qmp, console, _timer, console_dir: dir.to_owned(), ssh, forwards };
         vm.qmp.execute("cont", serde_json::json!({}))?;
         Ok(vm)
     }
@@ -158,7 +169,7 @@ impl Vm {
 
     /// Returns the console; none when it is on the caller's terminal.
     pub fn console(&self) -> Option<&Console> {
-        self.console.as_ref()
+        self.console.as_deref()
     }
 
     /// Types on the console.
