@@ -1,6 +1,6 @@
 //! What a scenario works with: machines that it makes, their shells, and a clock for the progress lines.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
@@ -49,13 +49,13 @@ impl Setup {
     }
 }
 
-/// One scenario's machines and progress.
+/// One scenario's machines and progress; or that of scenarios which share a machine.
 #[derive(Debug)]
 pub struct Lab<'a> {
     /// The same for all scenarios.
     pub setup: &'a Setup,
-    name: &'static str,
-    start: Instant,
+    name: Cell<&'static str>,
+    start: Cell<Instant>,
     guests: RefCell<Vec<Rc<Guest>>>,
     folders: RefCell<Vec<PathBuf>>,
 }
@@ -63,12 +63,19 @@ pub struct Lab<'a> {
 impl<'a> Lab<'a> {
     /// Returns a lab without machines.
     pub fn new(setup: &'a Setup, name: &'static str) -> Self {
-        Self { setup, name, start: Instant::now(), guests: RefCell::default(), folders: RefCell::default() }
+        let (name, start) = (Cell::new(name), Cell::new(Instant::now()));
+        Self { setup, name, start, guests: RefCell::default(), folders: RefCell::default() }
+    }
+
+    /// Goes on with the next scenario, which finds the machines as they are.
+    pub fn turn_to(&self, name: &'static str) {
+        self.name.set(name);
+        self.start.set(Instant::now());
     }
 
     /// Prints a progress line.
     pub fn say(&self, text: &str) {
-        println!("{:>6.1} s  {}: {text}", self.start.elapsed().as_secs_f64(), self.name);
+        println!("{:>6.1} s  {}: {text}", self.start.get().elapsed().as_secs_f64(), self.name.get());
     }
 
     /// Runs one check of a scenario and prints its name and time.
@@ -106,7 +113,7 @@ impl<'a> Lab<'a> {
 
     /// Makes an empty folder for what is no machine; it goes with the scenario.
     pub fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let dir = self.setup.work.join(format!("{}-{name}", self.name));
+        let dir = self.setup.work.join(format!("{}-{name}", self.name.get()));
         if dir.exists() {
             std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
         }
@@ -122,12 +129,12 @@ impl<'a> Lab<'a> {
 
     /// Makes a machine without a disk.
     pub fn bare_guest(&self, name: &str) -> anyhow::Result<Rc<Guest>> {
-        let dir = self.setup.work.join(format!("{}-{name}", self.name));
+        let dir = self.setup.work.join(format!("{}-{name}", self.name.get()));
         if dir.exists() {
             std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
         }
         let home = Home::claim(&self.setup.sandbox, &dir).context("making a machine")?;
-        let machine = Machine::new(format!("{}-{name}", self.name), self.setup.accel);
+        let machine = Machine::new(format!("{}-{name}", self.name.get()), self.setup.accel);
         let guest = Rc::new(Guest::new(name, home, machine, self.setup));
         self.guests.borrow_mut().push(Rc::clone(&guest));
         Ok(guest)
@@ -135,7 +142,7 @@ impl<'a> Lab<'a> {
 
     /// Prints what helps to find the cause: the consoles' and journals' last lines.
     pub fn report_failure(&self, error: &str) {
-        let mut report = format!("FAILED {}: {error}\n", self.name);
+        let mut report = format!("FAILED {}: {error}\n", self.name.get());
         for guest in self.guests.borrow().iter() {
             report.push_str(&guest.last_words());
         }

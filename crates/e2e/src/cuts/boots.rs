@@ -12,34 +12,38 @@ use crate::guest::Guest;
 use crate::image::Image;
 use crate::lab::Lab;
 
-/// Pictures that are started when all cuts are judged, and when a sample is.
+/// Pictures that are started when all cuts are judged, beside one without a primary partition table.
 const BOOTS: usize = 12;
-const SAMPLE_BOOTS: usize = 2;
 
 /// Starts cuts of the recording that look different, spread over its course, and one without a primary partition
-/// table.
+/// table; of a sample one of all these.
 pub fn start_some(lab: &Lab, recorded: &Guest, summary: &Summary, images: &[&Image]) -> anyhow::Result<()> {
     let (backup, plain): (Vec<_>, Vec<_>) =
         summary.pictures.iter().partition(|(picture, _)| picture.starts_with(BACKUP_ONLY));
-    let most = if lab.setup.cuts == Choice::All { BOOTS } else { SAMPLE_BOOTS };
-    let spread = (0..most.min(plain.len())).map(|n| plain[n * plain.len() / most.min(plain.len())]);
+    let n_plain = BOOTS.min(plain.len());
     let mut random = Random::new(lab.setup.seed);
-    let mut pick = |numbers: &[u64]| {
-        let n = u64::try_from(numbers.len()).expect("a length fits 64 bits");
-        numbers[usize::try_from(random.below(n)).expect("below a length")]
-    };
-    // One is enough: they all differ in which half of the table was written.
-    if let Some((picture, numbers)) = backup.first() {
-        let guest = at_cut(lab, recorded, pick(numbers), "no-primary", picture)?;
-        direct::start(&guest, images[0])?;
-        passes(lab, &guest, images)?;
+    // One without a table is enough: they all differ in which half of it was written.
+    let mut chosen: Vec<_> =
+        backup.into_iter().take(1).chain((0..n_plain).map(|n| plain[n * plain.len() / n_plain])).collect();
+    if lab.setup.cuts != Choice::All && !chosen.is_empty() {
+        chosen = vec![chosen.swap_remove(below(&mut random, chosen.len()))];
     }
-    for (n, (picture, numbers)) in spread.enumerate() {
-        let guest = at_cut(lab, recorded, pick(numbers), &format!("cut-{n}"), picture)?;
-        guest.boot()?;
+    for (n, (picture, numbers)) in chosen.into_iter().enumerate() {
+        let number = numbers[below(&mut random, numbers.len())];
+        let guest = at_cut(lab, recorded, number, &format!("cut-{n}"), picture)?;
+        if picture.starts_with(BACKUP_ONLY) {
+            direct::start(&guest, images[0])?;
+        } else {
+            guest.boot()?;
+        }
         passes(lab, &guest, images)?;
     }
     Ok(())
+}
+
+fn below(random: &mut Random, len: usize) -> usize {
+    let len = u64::try_from(len).expect("a length fits 64 bits");
+    usize::try_from(random.below(len)).expect("below a length")
 }
 
 fn at_cut(lab: &Lab, recorded: &Guest, number: u64, name: &str, picture: &str) -> anyhow::Result<Rc<Guest>> {

@@ -35,22 +35,20 @@ echo "$version $other"
 "#;
 
 /// The scenario.
-pub fn run(lab: &Lab) -> anyhow::Result<()> {
-    let guest = lab.guest("one")?;
-    guest.boot()?;
+pub fn run(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     guest.settled()?;
     let versions = guest.root(IMAGES)?;
     lab.say(&format!("two images of the system's own files, OpenSSL {versions}"));
-    lab.check("two apps run their own OpenSSL at once", || two_openssl(&guest, &versions))?;
+    lab.check("two apps run their own OpenSSL at once", || two_openssl(guest, &versions))?;
     lab.check("a container's command is process 1 and sees no other", || {
         let table = guest.sh("docker run --rm app:a ps -e -o pid=,comm=")?;
         let rows: Vec<_> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
         ensure!(rows == [["1", "ps"]], "{table}");
         Ok(())
     })?;
-    lab.check("root of a user namespace is nobody outside", || user_namespace(&guest))?;
-    lab.check("two containers listen on port 80, each on its own device", || port_80_twice(&guest))?;
-    lab.check("the host's root is not visible", || own_root(&guest))?;
+    lab.check("root of a user namespace is nobody outside", || user_namespace(guest))?;
+    lab.check("two containers listen on port 80, each on its own device", || port_80_twice(guest))?;
+    lab.check("the host's root is not visible", || own_root(guest))?;
     lab.check("--memory and --cpus are in the container's cgroup", || {
         let limits = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max";
         let text = guest.sh(&format!("docker run --rm --memory 64m --cpus 0.2 app:a {limits}"))?;
@@ -66,9 +64,9 @@ pub fn run(lab: &Lab) -> anyhow::Result<()> {
         ensure!(text == "true 137", "{text}");
         guest.sh("systemctl is-active docker.service containerd.service").map(drop)
     })?;
-    lab.check("a container at its processor limit gets no more", || container_cpu(&guest))?;
-    lab.check("a unit over its memory is killed alone", || unit_memory(&guest))?;
-    lab.check("a unit at its processor limit gets no more, and is counted", || unit_cpu(&guest))
+    lab.check("a container at its processor limit gets no more", || container_cpu(guest))?;
+    lab.check("a unit over its memory is killed alone", || unit_memory(guest))?;
+    lab.check("a unit at its processor limit gets no more, and is counted", || unit_cpu(guest))
 }
 
 fn two_openssl(guest: &Guest, versions: &str) -> anyhow::Result<()> {

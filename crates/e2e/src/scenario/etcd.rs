@@ -22,16 +22,14 @@ curl -s http://127.0.0.1:2379/v2/keys/message | grep -q '\"value\":\"three\"'
 etcdctl endpoint health >/dev/null";
 
 /// The scenario.
-pub fn run(lab: &Lab) -> anyhow::Result<()> {
-    let guest = lab.guest("one")?;
-    guest.boot()?;
+pub fn run(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     lab.check("`systemctl start etcd` is all it needs", || {
         guest.root("systemctl start etcd.service && systemctl is-active etcd.service").map(drop)
     })?;
     lab.check("v2 puts and gets", || {
-        let put = keys(&guest, "-X PUT -d value=one", "/message")?;
+        let put = keys(guest, "-X PUT -d value=one", "/message")?;
         ensure!(put["action"] == "set" && put["node"]["value"] == "one", "{put}");
-        let got = keys(&guest, "", "/message")?;
+        let got = keys(guest, "", "/message")?;
         ensure!(got["node"]["value"] == "one", "{got}");
         Ok(())
     })?;
@@ -45,9 +43,9 @@ pub fn run(lab: &Lab) -> anyhow::Result<()> {
         Ok(())
     })?;
     lab.check("v2 compare-and-swap compares", || {
-        let good = keys(&guest, "-X PUT -d value=three", "/message?prevValue=two")?;
+        let good = keys(guest, "-X PUT -d value=three", "/message?prevValue=two")?;
         ensure!(good["action"] == "compareAndSwap", "{good}");
-        let bad = keys(&guest, "-X PUT -d value=four", "/message?prevValue=two")?;
+        let bad = keys(guest, "-X PUT -d value=four", "/message?prevValue=two")?;
         ensure!(bad["errorCode"] == 101, "{bad}");
         Ok(())
     })?;

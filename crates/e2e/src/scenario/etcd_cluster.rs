@@ -16,6 +16,7 @@ use serde_json::Value;
 use vm::Network;
 use vm::machine::HOST;
 
+use super::identity;
 use crate::guest::Guest;
 use crate::lab::Lab;
 use crate::standin::discovery;
@@ -86,6 +87,9 @@ fn live(
     let [whole, etcd_stopped, machine_lost] = KEYS;
     boot(nodes)?;
     lab.say("all machines let core log in");
+    lab.check("machine id, host key, disk GUID and UUID of root are each machine's own", || {
+        identity::all_differ(&nodes.iter().map(|node| &*node.guest).collect::<Vec<_>>())
+    })?;
     lab.check("each machine told the discovery service where it is", || {
         until(lab, FORM, || told(discovery, nodes))
     })?;

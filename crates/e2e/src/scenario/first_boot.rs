@@ -14,21 +14,18 @@ const PRESENT: [&str; 6] =
 const ABSENT: [&str; 4] = ["python3", "java", "nginx", "mysql"];
 
 /// The scenario.
-pub fn run(lab: &Lab) -> anyhow::Result<()> {
-    let guest = lab.guest("one")?;
-    guest.boot()?;
-    lab.say("core can log in");
-    lab.check("the system is running and no unit failed", || running(&guest))?;
+pub fn run(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
+    lab.check("the system is running and no unit failed", || running(guest))?;
     lab.check("boot-complete.target was reached", || {
         guest.sh("systemctl is-active boot-complete.target multi-user.target docker.service").map(drop)
     })?;
     lab.say(&guest.sh("systemd-analyze time | head -1")?);
-    lab.check("/usr is erofs on dm-verity with the manifest's root hash", || verity(lab, &guest))?;
-    lab.check("/usr refuses writes and a writable remount", || sealed(&guest))?;
-    lab.check("the packages are a container host's and nothing else's", || packages(&guest))?;
-    lab.check("root fills the disk", || root_fills_the_disk(&guest))?;
-    lab.check("the disk's GUID is not the image's", || fresh_guid(lab, &guest))?;
-    lab.check("status names version, root hash and slot", || status(lab, &guest))?;
+    lab.check("/usr is erofs on dm-verity with the manifest's root hash", || verity(lab, guest))?;
+    lab.check("/usr refuses writes and a writable remount", || sealed(guest))?;
+    lab.check("the packages are a container host's and nothing else's", || packages(guest))?;
+    lab.check("root fills the disk", || root_fills_the_disk(guest))?;
+    lab.check("the disk's GUID is not the image's", || fresh_guid(lab, guest))?;
+    lab.check("status names version, root hash and slot", || status(lab, guest))?;
     lab.check("a machine of 2 GiB keeps no reserve for huge pages", || {
         guest.root("grep -qF '[never]' /sys/kernel/mm/transparent_hugepage/enabled").map(drop)
     })?;
@@ -41,9 +38,9 @@ pub fn run(lab: &Lab) -> anyhow::Result<()> {
         Ok(())
     })?;
     lab.check("core is uid 500 in sudo, docker, fleet and systemd-journal, without a password", || {
-        core(&guest)
+        core(guest)
     })?;
-    lab.check("the console shows version and host key fingerprint", || banner(lab, &guest))?;
+    lab.check("the console shows version and host key fingerprint", || banner(lab, guest))?;
     lab.check("/etc is the machine's layer over the image's", || {
         guest
             .root("findmnt -no FSTYPE /etc | grep -qx overlay; touch /etc/written; test -f /etc/written")

@@ -1,5 +1,6 @@
-//! What makes a machine itself: two of one image differ, and an emptied root gives a new one.
+//! What makes a machine itself: those of one image differ, and an emptied root gives a new one.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use anyhow::{Context as _, ensure};
@@ -17,31 +18,22 @@ const IDENTITY: [(&str, &str); 4] = [
     ("root file system UUID", "findmnt -no UUID /"),
 ];
 
-/// Two machines of one image have nothing of it in common.
-pub fn two_machines(lab: &Lab) -> anyhow::Result<()> {
-    let mut found = Vec::new();
-    for name in ["one", "two"] {
-        let guest = lab.guest(name)?;
-        guest.boot()?;
-        found.push(identity(&guest)?);
-        guest.power_off()?;
-        lab.say(&format!("machine {name} was on"));
-    }
+/// Machines of one image have nothing of it in common.
+pub fn all_differ(guests: &[&Guest]) -> anyhow::Result<()> {
+    let found = guests.iter().map(|guest| identity(guest)).collect::<Result<Vec<_>, _>>()?;
     for (index, (what, _)) in IDENTITY.iter().enumerate() {
-        lab.check(&format!("the {what} differs"), || {
-            let (one, two) = (&found[0][index], &found[1][index]);
-            ensure!(!one.is_empty() && one != two, "both have `{one}`");
-            Ok(())
-        })?;
+        let values: BTreeSet<&str> = found.iter().map(|of_one| of_one[index].as_str()).collect();
+        ensure!(
+            values.len() == guests.len() && !values.contains(""),
+            "the {what} is not their own: {values:?}"
+        );
     }
     Ok(())
 }
 
 /// A03: with an emptied root file system the machine comes up again, provisioned as on a first boot.
-pub fn emptied_root(lab: &Lab) -> anyhow::Result<()> {
-    let guest = lab.editable_guest("one")?;
-    guest.boot()?;
-    let before = identity(&guest)?;
+pub fn emptied_root(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
+    let before = identity(guest)?;
     guest.root("touch /etc/of-the-old-root /srv/of-the-old-root")?;
     guest.power_off()?;
     let root = Disk::open(guest.home())?.root()?;
@@ -59,7 +51,7 @@ pub fn emptied_root(lab: &Lab) -> anyhow::Result<()> {
         guest.root("test ! -e /etc/of-the-old-root && test ! -e /srv/of-the-old-root").map(drop)
     })?;
     lab.check("machine id and host key are new", || {
-        let after = identity(&guest)?;
+        let after = identity(guest)?;
         for index in [0, 1] {
             ensure!(before[index] != after[index], "{} is still {}", IDENTITY[index].0, after[index]);
         }

@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 
+use crate::guest::Guest;
 use crate::lab::Lab;
 
 /// Prints what has to be the same after a reboot.
@@ -10,9 +11,7 @@ const IDENTITY: &str = "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub /e
                         findmnt -no UUID /";
 
 /// The scenario.
-pub fn run(lab: &Lab) -> anyhow::Result<()> {
-    let guest = lab.guest("one")?;
-    guest.boot()?;
+pub fn run(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     guest.settled()?;
     guest.root(
         "echo mine > /etc/motd.machine

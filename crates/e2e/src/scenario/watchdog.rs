@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-use crate::guest::BOOT;
+use crate::guest::{BOOT, Guest};
 use crate::lab::Lab;
 
 /// `RuntimeWatchdogSec=` of the image is a minute; the device may round it up.
 const BITE: Duration = Duration::from_secs(180);
 
 /// A PID 1 that does not run any more is noticed by the device alone.
-pub fn frozen_pid_1(lab: &Lab) -> anyhow::Result<()> {
-    let guest = lab.guest("one")?;
-    guest.boot()?;
+pub fn frozen_pid_1(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     lab.check("PID 1 feeds a hardware watchdog", || {
         let text = guest.sh("systemctl show -P RuntimeWatchdogUSec -P WatchdogDevice; ls /dev/watchdog0")?;
         ensure!(!text.contains("infinity"), "{text}");
