@@ -19,7 +19,8 @@ pub fn cloud_config(data: &[u8]) {
     let Some(UserData::Config(config)) = read else { return };
     let metadata = Metadata { addresses: Addresses::examples(), ..Metadata::default() };
     let facts = Facts::default();
-    let inputs = Inputs { config: &config, script: None, metadata: &metadata, facts: &facts, key_set: KEY_SET };
+    let inputs =
+        Inputs { config: &config, script: None, metadata: &metadata, facts: &facts, key_set: KEY_SET };
     let planned = plan(inputs);
     assert_eq!(planned, plan(inputs));
     let mut paths: Vec<_> = planned.actions.iter().filter_map(|action| action.file_path()).collect();

@@ -17,7 +17,7 @@ use crate::reproduce::{Agents, Seat};
 use crate::seeded::Random;
 use crate::{cargo, command, durable, flags, reproduce};
 
-/// Cases of each property test and of each fuzz seed in CI's sample.
+/// Cases of each fuzz seed in CI's sample.
 const SAMPLE_CASES: u32 = 400;
 /// Random histories of each simulation in CI's sample, and in the long run.
 const FLEET: Simulation =
@@ -132,16 +132,14 @@ pub fn run(ctx: &Ctx, args: &flags::Soak) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A part of each long run, chosen by the seed.
+/// A part of each long run that no other check of CI has a part of, chosen by the seed. The property tests are in the
+/// unit tier, with other cases in each run.
 pub fn sample(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Counts> {
     let judged = Judged::read(&test::image_dir(ctx, args)?, args.seed)?;
     let seed = judged.seed;
     checks::run_all(
         ctx,
         vec![
-            Check::counting(format!("property tests, {SAMPLE_CASES} cases or their own number"), || {
-                properties(ctx, SAMPLE_CASES)
-            }),
             Check::counting(format!("changed seeds of the fuzz targets (seed {seed})"), || {
                 fuzz(ctx, SAMPLE_CASES, seed)
             }),
@@ -170,12 +168,10 @@ fn properties(ctx: &Ctx, cases: u32) -> anyhow::Result<Counts> {
 /// The fuzz targets are functions: without libFuzzer, seeded changes of their seeds drive them.
 /// Compiling them for speed pays only for many.
 fn fuzz(ctx: &Ctx, cases: u32, seed: u64) -> anyhow::Result<Counts> {
-    let args = ["test", "--quiet", "--locked", "--manifest-path", "fuzz/Cargo.toml"];
-    let mut command = cargo::command(ctx, &args);
+    let mut command = cargo::command(ctx, &["test", "--quiet", "--locked", "--package", "slipway-fuzz"]);
     if cases > SAMPLE_CASES {
-        command.arg("--release");
+        command.args(["--profile", "fuzz"]);
     }
-    command.env("CARGO_TARGET_DIR", ctx.target.join("fuzz"));
     command.env("SLIPWAY_FUZZ_CASES", cases.to_string()).env("SLIPWAY_FUZZ_SEED", seed.to_string());
     cargo::counted(command, "cargo test of fuzz/")
 }

@@ -15,6 +15,8 @@ use crate::{cargo, command, pipeline};
 
 pub use image::Judged;
 
+/// Judge tests of a crate that run at a time: most of them wait, for etcd's clocks above all.
+const JUDGES_AT_ONCE: &str = "6";
 /// Versions behind the one under test: as many as three updates need.
 const NEXT_IMAGES: u32 = 3;
 /// Power cuts of each recording that are judged outside the long run.
@@ -56,6 +58,7 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     std::fs::create_dir_all(&temporary).with_context(|| format!("creating {}", temporary.display()))?;
     let mut crates = cargo::command(ctx, &["test", "--workspace", "--locked", "--quiet", "--test", "judge"]);
     let tree = command::run::tools(ctx, &args.inputs)?;
+    crates.env("RUST_TEST_THREADS", JUDGES_AT_ONCE);
     crates.env("SLIPWAY_JUDGES", &programs).env("SLIPWAY_TOOLS", &tree).env("TMPDIR", &temporary);
     crates.env("SLIPWAY_BROWSER", command::run::tools_of(ctx, &args.inputs, pipeline::BROWSER)?);
     let mut all = Vec::new();
