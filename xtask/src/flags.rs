@@ -3,6 +3,7 @@
 mod checks;
 mod cluster;
 mod flash;
+mod release;
 mod updates;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use checks::{Bench, Ci, Compare, Image, Measure, Report, Soak, Test, Tier};
 pub use cluster::{Cluster, ClusterApply, ClusterCommand, ClusterUp};
 pub use flash::Flash;
+pub use release::{Release, VerifyRelease};
 pub use updates::{Keys, KeysCommand, Payload, PayloadCommand, Publish, Serve};
 
 /// Builds, runs and checks the Slipway image.
@@ -48,6 +50,10 @@ pub enum Command {
     Payload(Payload),
     /// Offer a payload in a channel, in a folder that any static web server serves
     Publish(Publish),
+    /// Make the folder that a release publishes, with everything signed
+    Release(Release),
+    /// Check a release as somebody who trusts nobody but its keys
+    VerifyRelease(VerifyRelease),
     /// Serve a folder over HTTP, with ranges
     Serve(Serve),
     /// Check a cloud-config: exit code 0 if it is right, 1 with errors, 3 with warnings alone
@@ -177,10 +183,14 @@ pub struct Inputs {
 }
 
 /// Disk image formats beside raw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Format {
     /// Sparse raw image, always written.
     Raw,
     /// QEMU copy-on-write image.
     Qcow2,
+    /// VMware's sparse image of one file.
+    Vmdk,
+    /// Virtual PC's image of fixed length, which Hyper-V and Azure take.
+    Vhd,
 }

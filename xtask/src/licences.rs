@@ -23,7 +23,7 @@ pub fn collect(assembled: &Tree, packages: &[Package]) -> anyhow::Result<(Tree, 
             .with_context(|| format!("package {name} has no copyright file, which must ship with it"))?;
         let text = assembled.0[&path].read()?;
         let at = format!("usr/share/licenses/{name}/copyright");
-        let licence = licence_names(&String::from_utf8_lossy(&text));
+        let licence = names(&String::from_utf8_lossy(&text));
         match first.get(&text) {
             Some(other) => tree.insert(&at, Node::symlink(format!("../{other}/copyright"))),
             None => {
@@ -39,7 +39,7 @@ pub fn collect(assembled: &Tree, packages: &[Package]) -> anyhow::Result<(Tree, 
 /// The short names of a copyright file: the `License:` fields of the machine-readable format
 /// (<https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/>), else the common texts that it
 /// refers to, else `see copyright`.
-fn licence_names(text: &str) -> String {
+pub fn names(text: &str) -> String {
     let machine_readable = text.lines().next().is_some_and(|line| line.contains("copyright-format"));
     let mut names: Vec<&str> = if machine_readable {
         text.lines()
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn reads_machine_readable_and_old_files() {
         let new = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nLicense: MIT\nLicense: GPL-2+\nLicense: MIT\n";
-        assert_eq!(licence_names(new), "GPL-2+, MIT");
-        assert_eq!(licence_names("see /usr/share/common-licenses/GPL-2.\n"), "GPL-2");
+        assert_eq!(names(new), "GPL-2+, MIT");
+        assert_eq!(names("see /usr/share/common-licenses/GPL-2.\n"), "GPL-2");
     }
 }

@@ -6,11 +6,14 @@ mod cargo;
 mod checks;
 mod command;
 mod contents;
+mod crates;
 mod ctx;
 mod definition;
+mod disk_format;
 mod durable;
 mod elf;
 mod flags;
+mod git;
 mod hash;
 mod identity;
 mod inputs;
@@ -25,12 +28,15 @@ mod mirror;
 mod ownership;
 mod payload_file;
 mod pipeline;
+mod release;
 mod reproduce;
+mod sbom;
 mod seeded;
 mod segments;
 mod stage;
 #[cfg(test)]
 mod tidy;
+mod time;
 mod tools;
 mod tree;
 
@@ -61,6 +67,8 @@ fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
         flags::Command::Keys(args) => command::keys::run(&ctx, &args),
         flags::Command::Payload(args) => command::payload::run(&ctx, &args),
         flags::Command::Publish(args) => command::publish::run(&ctx, &args),
+        flags::Command::Release(args) => command::release::run(&ctx, &args),
+        flags::Command::VerifyRelease(args) => command::verify_release::run(&ctx, &args),
         flags::Command::Serve(args) => command::serve::run(&ctx, &args),
         // Scripts tell errors and warnings apart by the exit code.
         flags::Command::ValidateConfig(args) => return command::validate_config::run(&args),

@@ -18,7 +18,7 @@ pub struct Manifest {
     pub salt: String,
     /// Length of the `/usr` image in blocks of 4096 bytes.
     pub usr_blocks: u64,
-    /// Files by role: `raw`, `uki`, `usr`, `verity`, and `payload` if one was made.
+    /// Files by role: `raw`, `uki`, `usr`, `verity`, `sbom`, and `payload` if one was made.
     pub artifacts: BTreeMap<String, Artifact>,
     /// Packages by name.
     pub packages: Vec<Package>,

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use crate::ctx::Ctx;
 use crate::definition::Definition;
+use crate::disk_format::DiskFormat;
 use crate::flags;
 use crate::hash::Key;
 use crate::inputs::{self, Inputs};
@@ -17,7 +18,7 @@ use crate::keys::Keys;
 use crate::lock::Row;
 use crate::manifest::Package;
 use crate::stage::{
-    agents, disk, initrd, manifest, modules, owners, payload, rootfs, tools as tools_tree, uki, usr,
+    agents, disk, initrd, manifest, modules, owners, payload, rootfs, sbom, tools as tools_tree, uki, usr,
 };
 use crate::tools::Tools;
 
@@ -64,7 +65,7 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
     let overlays = overlays(ctx, &args.overlay)?;
     let definition = Definition::read(&ctx.image_dir().join("image.yaml"))?;
     definition.check_without(&args.without)?;
-    let converts = args.format.contains(&flags::Format::Qcow2);
+    let converts = args.format.iter().any(|format| DiskFormat::of(*format).is_some());
     let groups = if converts { &[BUILD, VM][..] } else { &[BUILD][..] };
     let inputs = inputs::get(ctx, &definition, &args.inputs, &args.without, groups)?;
     let epoch = inputs.locks.packages.time;
@@ -161,6 +162,18 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
             uki: &uki,
         },
     )?;
+    let debs: Vec<(&Row, PathBuf)> = rows.iter().copied().zip(paths.iter().cloned()).collect();
+    let sbom = sbom::run(
+        ctx,
+        &sbom::Input {
+            product: &definition.product.value,
+            version: &version,
+            epoch,
+            debs: &debs,
+            agents: &agents,
+            usr: &usr,
+        },
+    )?;
     let signing = keys.signing();
     let payload = if signing.is_empty() {
         ctx.log.line("no payload is made: the keys' folder has no secret key (*.key) that is not retired");
@@ -191,6 +204,7 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
             usr: &usr,
             uki: &uki,
             disk: &disk,
+            sbom: &sbom,
             payload: payload.as_ref(),
             out: &out,
             formats: &args.format,
@@ -205,6 +219,7 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
         &initrd.timing,
         &uki.timing,
         &disk.timing,
+        &sbom.timing,
     ]
     .into_iter()
     .chain(payload.as_ref().map(|payload| &payload.timing))

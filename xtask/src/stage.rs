@@ -9,6 +9,7 @@ pub mod modules;
 pub mod owners;
 pub mod payload;
 pub mod rootfs;
+pub mod sbom;
 pub mod tools;
 pub mod uki;
 pub mod usr;

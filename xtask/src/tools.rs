@@ -13,6 +13,7 @@ use vm::sandbox::Sandbox;
 use xshell::cmd;
 
 use crate::ctx::Ctx;
+use crate::disk_format::DiskFormat;
 
 /// How much of a failed program's output the error shows.
 const TAIL: u64 = 1024;
@@ -175,16 +176,43 @@ impl<'a> Tools<'a> {
         self.run_logged("ukify", in_sandbox(cmd.into(), &sandbox))
     }
 
-    /// Converts a raw image to a compressed-free qcow2.
-    pub fn qemu_img_convert(&self, raw: &Path, out: &Path) -> anyhow::Result<()> {
+    /// Converts a raw image to another format.
+    pub fn qemu_img_convert(&self, raw: &Path, format: DiskFormat, out: &Path) -> anyhow::Result<()> {
         let sandbox = self
             .sandbox()
             .ro_bind(raw.to_path_buf())
             .bind(out.parent().context("the image has no folder")?.to_path_buf());
         let argv = sandbox.argv("qemu-img".as_ref());
         let (program, argv) = split(&argv)?;
+        let (driver, options) = (format.driver(), format.options());
+        let options = options.iter().flat_map(|options| ["-o", *options]);
         let sh = shell()?;
-        let cmd = cmd!(sh, "{program} {argv...} convert -f raw -O qcow2 {raw} {out}");
+        let cmd = cmd!(sh, "{program} {argv...} convert -f raw -O {driver} {options...} {raw} {out}");
+        self.run_logged("qemu-img", in_sandbox(cmd.into(), &sandbox))
+    }
+
+    /// Converts an image back to a raw one, with holes.
+    pub fn qemu_img_raw(&self, image: &Path, format: DiskFormat, out: &Path) -> anyhow::Result<()> {
+        let sandbox = self
+            .sandbox()
+            .ro_bind(image.to_path_buf())
+            .bind(out.parent().context("the image has no folder")?.to_path_buf());
+        let argv = sandbox.argv("qemu-img".as_ref());
+        let (program, argv) = split(&argv)?;
+        let driver = format.driver();
+        let sh = shell()?;
+        let cmd = cmd!(sh, "{program} {argv...} convert -f {driver} -O raw {image} {out}");
+        self.run_logged("qemu-img", in_sandbox(cmd.into(), &sandbox))
+    }
+
+    /// Has the structure of an image checked; fails for a format that has none.
+    pub fn qemu_img_check(&self, image: &Path, format: DiskFormat) -> anyhow::Result<()> {
+        let sandbox = self.sandbox().ro_bind(image.to_path_buf());
+        let argv = sandbox.argv("qemu-img".as_ref());
+        let (program, argv) = split(&argv)?;
+        let driver = format.driver();
+        let sh = shell()?;
+        let cmd = cmd!(sh, "{program} {argv...} check -f {driver} {image}");
         self.run_logged("qemu-img", in_sandbox(cmd.into(), &sandbox))
     }
 

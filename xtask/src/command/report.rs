@@ -1,11 +1,11 @@
 //! `cargo xtask report`: one page that shows what an image consists of and how it differs from another.
 
-mod components;
-mod difference;
+pub mod components;
+pub mod difference;
 mod drawing;
-mod page;
+pub mod page;
 mod sections;
-mod text;
+pub mod text;
 mod treemap;
 
 use std::collections::BTreeMap;

@@ -83,6 +83,11 @@ pub fn run(ctx: &Ctx, input: &Input<'_>) -> anyhow::Result<Output> {
     Ok(Output { binaries, key, timing })
 }
 
+/// Packages of the workspace whose programs ship.
+pub fn packages() -> Vec<&'static str> {
+    AGENTS.iter().map(|(package, _)| *package).collect()
+}
+
 /// Names of all programs that ship.
 fn programs() -> impl Iterator<Item = &'static str> {
     AGENTS.iter().flat_map(|(_, programs)| programs.iter().copied())

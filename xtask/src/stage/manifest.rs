@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
@@ -13,9 +12,9 @@ use crate::flags::Format;
 use crate::keyed::{Timing, human};
 use crate::lock::Lock;
 use crate::manifest::{Artifact, Manifest};
-use crate::stage::{disk, payload, uki, usr};
+use crate::stage::{disk, payload, sbom, uki, usr};
 use crate::tools::Tools;
-use crate::{durable, hash};
+use crate::{disk_format, durable, git, hash};
 
 /// Everything that a build made.
 #[derive(Debug)]
@@ -38,6 +37,8 @@ pub struct Input<'a> {
     pub uki: &'a uki::Output,
     /// The disk image.
     pub disk: &'a disk::Output,
+    /// The bill of materials.
+    pub sbom: &'a sbom::Output,
     /// The signed payload, if somebody signed it.
     pub payload: Option<&'a payload::Output>,
     /// Where it all goes.
@@ -72,6 +73,7 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
         ("uki", &input.uki.uki, "efi"),
         ("usr", &input.usr.image, "usr.erofs"),
         ("verity", &input.usr.verity, "usr.verity"),
+        ("sbom", &input.sbom.sbom, "cdx.json"),
     ];
     for (role, from, suffix) in placed.into_iter().chain(payload) {
         let file = format!("{stem}.{suffix}");
@@ -96,15 +98,17 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
             sha256: input.disk.facts.sha256.clone(),
         },
     );
-    if input.formats.contains(&Format::Qcow2) {
-        let temporary = input.out.join(format!(".tmp-{stem}.qcow2"));
+    for format in input.formats.iter().filter_map(|format| disk_format::DiskFormat::of(*format)) {
+        ctx.cancel.check()?;
+        let name = format!("{stem}.{}", format.suffix());
+        let temporary = input.out.join(format!(".tmp-{name}"));
         durable::remove_if_there(&temporary)?;
-        let converted = tools.qemu_img_convert(&raw, &temporary);
+        let converted = tools.qemu_img_convert(&raw, format, &temporary);
         if converted.is_err() {
             durable::remove_if_there(&temporary)?;
         }
         converted?;
-        let to = input.out.join(format!("{stem}.qcow2"));
+        let to = input.out.join(name);
         fs::rename(&temporary, &to).with_context(|| format!("renaming to {}", to.display()))?;
     }
     // The manifest vouches for all that is there before it.
@@ -120,7 +124,7 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
         packages: facts.packages,
         special_files: facts.special_files,
         lock_sha256: hash::of_bytes(input.lock.text().as_bytes()),
-        commit: commit(&ctx.repo),
+        commit: git::commit(&ctx.repo),
         toolchain: input.toolchain.clone(),
         build_time: input.lock.time,
         insecure_keys: input.insecure_keys,
@@ -185,20 +189,6 @@ fn link_latest(out: &Path, target: &str) -> anyhow::Result<()> {
     durable::remove_if_there(&temporary)?;
     std::os::unix::fs::symlink(target, &temporary).context("making the link `latest`")?;
     fs::rename(&temporary, &link).context("making the link `latest`")
-}
-
-/// The checkout's commit; `unknown` outside of git, which a source archive is.
-fn commit(repo: &Path) -> String {
-    let git = |args: &[&str]| -> Option<String> {
-        let mut command = Command::new("git");
-        let out = command.arg("-C").arg(repo).args(args).stdin(Stdio::null()).output().ok()?;
-        out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
-    };
-    match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"])) {
-        (Some(commit), Some(changes)) if changes.is_empty() => commit,
-        (Some(commit), _) => format!("{commit}-dirty"),
-        (None, _) => "unknown".to_owned(),
-    }
 }
 
 #[cfg(test)]

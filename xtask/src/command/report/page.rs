@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::text::{date, escape, size};
+use super::text::{escape, size};
 use super::{drawing, sections};
 use crate::keyed::Timing;
 use crate::manifest::Manifest;
+use crate::time::date;
 
 const STYLE: &str = include_str!("style.css");
 

@@ -1,4 +1,4 @@
-//! Text for HTML: escaping, sizes and times. Every value of a manifest passes through [`escape`].
+//! Text for HTML: escaping and sizes. Every value of a manifest passes through [`escape`].
 
 /// Makes a value safe inside an element or a quoted attribute.
 pub fn escape(text: &str) -> String {
@@ -49,33 +49,6 @@ pub fn percent(part: u64, whole: u64) -> String {
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
-/// A date in UTC, `2026-11-23`, of seconds since 1970.
-pub fn date(seconds: u64) -> String {
-    let mut days = seconds / 86_400;
-    let mut year = 1970u64;
-    let is_leap =
-        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    // Times of archives are of this century: a few dozen rounds.
-    loop {
-        let len = if is_leap(year) { 366 } else { 365 };
-        if days < len || 9999 <= year {
-            break;
-        }
-        days -= len;
-        year += 1;
-    }
-    let february = if is_leap(year) { 29 } else { 28 };
-    let mut month = 1;
-    for len in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < len {
-            break;
-        }
-        days -= len;
-        month += 1;
-    }
-    format!("{year:04}-{month:02}-{:02}", days + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,14 +73,5 @@ mod tests {
         assert_eq!(change(5, 3), "−2 B");
         assert_eq!(change(3, 5), "+2 B");
         assert_eq!(change(3, 3), "±0");
-    }
-
-    #[test]
-    fn dates_count_leap_days() {
-        let day = 86_400;
-        let cases = [(0, "1970-01-01"), (11_016 * day, "2000-02-29"), (20_780 * day, "2026-11-23")];
-        for (seconds, expected) in cases {
-            assert_eq!(date(seconds), expected);
-        }
     }
 }
