@@ -41,6 +41,9 @@ pub enum Command {
     /// Look again at what a boot that was found good has, for judging the next one (run before an update's reboot).
     #[command(hide = true)]
     LastGood,
+    /// Say for udev whether a disk is another than the one that was started (61-slipway-disk.rules).
+    #[command(hide = true)]
+    WhoseDisk(WhoseDiskArgs),
     /// Give this disk its own identity and link its partitions (slipway-disk.service).
     #[command(hide = true)]
     Disk,
@@ -91,6 +94,13 @@ pub struct ClusterArgs {
     /// As `slipway cluster --help` says.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
+}
+
+/// Arguments of `slipway whose-disk`.
+#[derive(Debug, Args)]
+pub struct WhoseDiskArgs {
+    /// Device of a whole disk.
+    pub device: PathBuf,
 }
 
 /// Arguments of `slipway health`.

@@ -23,6 +23,7 @@ mod report;
 mod stage;
 mod status;
 mod tools;
+mod whose_disk;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Cluster(args) => cluster::run(&host, &args.args),
         Command::Health(args) => health::run(&host, args.boot),
         Command::LastGood => health::look_again(&host),
+        Command::WhoseDisk(args) => whose_disk::run(&host, &args.device),
         Command::Disk => disk::run(&host),
         Command::Stage(args) => stage::run(&host, args.stage),
         Command::BootFailed => boot_failed::run(&host),
