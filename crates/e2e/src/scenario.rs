@@ -7,6 +7,7 @@ mod fallback;
 mod falls;
 mod first_boot;
 mod identity;
+mod install;
 mod lost_table;
 mod next;
 mod power_cuts;
@@ -59,6 +60,13 @@ pub const ALL: &[Scenario] = &[
         boots: 3,
         machines: 1,
         run: told::comes_from_where_it_is_told,
+    },
+    Scenario {
+        name: "a_stick_is_installed_onto_a_disk_with_large_blocks",
+        acceptance: &[],
+        boots: 3,
+        machines: 1,
+        run: install::from_stick_to_disk,
     },
     Scenario {
         name: "two_machines_of_one_image_differ",

@@ -49,6 +49,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
             "disk-image",
             "etcd-lab",
             "file-server",
+            "flash",
             "http-get",
             "payload",
             "slots",
