@@ -11,6 +11,7 @@ mod harness;
 mod image;
 mod lab;
 mod offline;
+mod onto;
 mod scenario;
 mod site;
 mod standin;

@@ -7,6 +7,7 @@ mod fallback;
 mod falls;
 mod first_boot;
 mod identity;
+mod install;
 mod lost_table;
 mod next;
 mod power_cuts;
@@ -93,6 +94,13 @@ pub const ALL: &[Scenario] = &[
         boots: 3,
         machines: 1,
         run: Run::Own(told::comes_from_where_it_is_told),
+    },
+    Scenario {
+        name: "a_stick_is_installed_onto_a_disk_with_large_blocks",
+        acceptance: &[],
+        boots: 3,
+        machines: 1,
+        run: Run::Own(install::from_stick_to_disk),
     },
     Scenario {
         name: "three_machines_with_one_token_form_a_cluster",

@@ -59,7 +59,7 @@ pub fn look(dev: &mut (impl Read + Seek), block_size: LogicalBlockSize) -> io::R
         return Ok(Content { table: None, parts: vec![], whole: Some(found) });
     }
     let mut parts = vec![];
-    for (number, extent) in mbr(&start_of(dev, whole)?, len) {
+    for (number, extent) in mbr(&start_of(dev, whole)?, len, block_size.as_u64()) {
         let holds = file_system(dev, extent)?;
         parts.push(Part { number, label: String::new(), len: extent.len, holds });
     }
@@ -73,13 +73,13 @@ fn start_of(dev: &mut (impl Read + Seek), extent: Extent) -> io::Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// The four entries of an MBR: type at 4, first block at 8, number of blocks at 12; blocks have 512 bytes.
-fn mbr(start: &[u8], len: u64) -> Vec<(u32, Extent)> {
+/// The four entries of an MBR: type at 4, first block at 8, number of blocks at 12.
+fn mbr(start: &[u8], len: u64, block_size: u64) -> Vec<(u32, Extent)> {
     if start.get(510..512) != Some(&[0x55, 0xaa]) {
         return vec![];
     }
     let word = |raw: &[u8], at: usize| {
-        u64::from(u32::from_le_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]])) * 512
+        u64::from(u32::from_le_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]])) * block_size
     };
     let entries = (1..).zip(start[446..510].chunks_exact(16)).filter(|(_, raw)| raw[4] != 0);
     let extents = entries.map(|(number, raw)| (number, Extent { offset: word(raw, 8), len: word(raw, 12) }));

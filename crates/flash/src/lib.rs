@@ -1,20 +1,26 @@
 //! Puts an image of ours onto a device: which device may take it, what is written in which order, and whether the
 //! device has it. See `docs/operating/flashing.md` and `docs/decisions/2026-11-29-flash.md`.
 //!
-//! [`survey`] and [`Plan`] know bytes alone, [`refusals`] facts alone. [`machine`], [`open`] and [`content`] look at a
-//! machine, below a root that tests make.
+//! [`survey`], [`compose`] and [`Plan`] know bytes alone, [`refusals`] facts alone. [`machine`], [`open`] and [`content`]
+//! look at a machine, below a root that tests make. [`candidates`], [`confirm`] and [`progress`] are what is asked and
+//! said.
 
+pub mod candidates;
+pub mod confirm;
 pub mod content;
 pub mod machine;
 pub mod mounts;
 pub mod open;
+pub mod progress;
 
+mod compose;
 mod plan;
 mod refusal;
 mod sheet;
 mod survey;
 mod write;
 
+pub use compose::{ComposeError, Composed, Parts, Sizes, compose};
 pub use machine::{Bus, Disk, Kind, Use};
 pub use plan::{Content, Piece, Plan, PlanError};
 pub use refusal::{LEN_MIN, Refusal, refusals};

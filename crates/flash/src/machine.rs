@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use disk_image::LogicalBlockSize;
+
 use crate::mounts::{Mount, parse_mountinfo, parse_swaps};
 
 /// A whole block device.
@@ -28,6 +30,13 @@ pub struct Disk {
     pub model: String,
     /// Who uses it or a part of it.
     pub uses: Vec<Use>,
+}
+
+impl Disk {
+    /// Returns the size of a logical block that its table counts in; of those that no table is read with, the smallest.
+    pub fn logical_block_size(&self) -> LogicalBlockSize {
+        if self.block_size == 4096 { LogicalBlockSize::Lb4096 } else { LogicalBlockSize::Lb512 }
+    }
 }
 
 /// Kinds of block devices.

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use disk_image::{Device, Extent};
+use disk_image::{Device, Extent, LogicalBlockSize};
 use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate, major, minor};
 use rustix::io::Errno;
 
 use crate::machine::{self, Disk, Found};
-use crate::refusal::{Refusal, of_len, refusals};
+use crate::refusal::{Refusal, of_file_len, refusals};
 use crate::write::Target;
 
 /// Memory that is read into past the caches starts at a multiple of this.
@@ -37,6 +37,13 @@ pub struct Named {
     pub refusals: Vec<Refusal>,
 }
 
+impl Named {
+    /// Returns the size of a logical block of the table that it gets; a regular file has the smallest.
+    pub fn block_size(&self) -> LogicalBlockSize {
+        self.disk.as_ref().map_or(LogicalBlockSize::Lb512, Disk::logical_block_size)
+    }
+}
+
 /// Why a device cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -51,8 +58,9 @@ pub enum OpenError {
     Other(#[from] io::Error),
 }
 
-/// Looks at what `path` leads to; sysfs and procfs are those below `root`. Opens nothing.
-pub fn look(root: &Path, path: &Path) -> io::Result<Named> {
+/// Looks at what `path` leads to, where disks with logical blocks of `takes` bytes are taken; sysfs and procfs are those
+/// below `root`. Opens nothing.
+pub fn look(root: &Path, path: &Path, takes: &'static [u64]) -> io::Result<Named> {
     let path = std::fs::canonicalize(path)?;
     let meta = std::fs::metadata(&path)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -63,7 +71,7 @@ pub fn look(root: &Path, path: &Path) -> io::Result<Named> {
             Found::Partition { disk } => named(None, vec![Refusal::Partition { disk }]),
             // The node may have another name than the kernel's.
             Found::Disk(disk) => {
-                Named { name: disk.name.clone(), ..named(Some(disk.clone()), refusals(&disk)) }
+                Named { name: disk.name.clone(), ..named(Some(disk.clone()), refusals(&disk, takes)) }
             }
         });
     }
@@ -76,7 +84,7 @@ pub fn look(root: &Path, path: &Path) -> io::Result<Named> {
     }
     let users = machine::users_of_file(root, &path)?;
     found.extend(users.into_iter().map(|by| Refusal::FileInUse { by }));
-    found.extend(of_len(meta.len()));
+    found.extend(of_file_len(meta.len()));
     Ok(named(None, found))
 }
 

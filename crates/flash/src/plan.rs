@@ -19,6 +19,8 @@ pub struct Plan {
     pub device_len: u64,
     /// Length of the image.
     pub image_len: u64,
+    /// Bytes of a logical block of the device.
+    pub block_size: LogicalBlockSize,
     /// GUID that the disk gets.
     pub disk_guid: Uuid,
     /// What lies between the tables, by offset. Each piece is one chunk.
@@ -88,7 +90,7 @@ impl Plan {
             return Err(PlanError::TooSmall { expected: survey.needs(), found: device_len });
         }
         let mut sheet = Sheet::new(device_len, survey.kept.clone());
-        let disk_guid = randomize_identity(&mut sheet, LogicalBlockSize::Lb512, fill_random)?;
+        let disk_guid = randomize_identity(&mut sheet, survey.block_size, fill_random)?;
         let oem = survey.partitions.iter().find(|partition| is_oem(partition));
         for (name, bytes) in files {
             let oem = oem.expect("a survey has checked that there is one");
@@ -98,6 +100,7 @@ impl Plan {
         Ok(Self {
             device_len,
             image_len: survey.len,
+            block_size: survey.block_size,
             disk_guid,
             probes: probes(&pieces, survey.needs() - CHUNK, device_len - CHUNK),
             pieces,

@@ -6,8 +6,8 @@ use crate::machine::{Disk, Kind, Use};
 
 /// Smallest device, in bytes: the image, and room for what a machine writes.
 pub const LEN_MIN: u64 = 8_000_000_000;
-/// Bytes of the logical blocks that the image's table is for.
-const BLOCK_SIZE: u64 = 512;
+/// Bytes of the smallest logical blocks.
+const BLOCK_MIN: u64 = 512;
 /// Where a system has what it runs from.
 const SYSTEM: [&str; 6] = ["/", "/usr", "/boot", "/boot/efi", "/efi", "/sysroot"];
 
@@ -68,16 +68,21 @@ pub enum Refusal {
     BlockSize {
         /// Bytes of its logical blocks.
         found: u64,
+        /// Bytes of those that are taken.
+        takes: &'static [u64],
     },
-    /// A file's length is no number of blocks.
+    /// Its length is no number of blocks.
     OddLength {
         /// Its length in bytes.
         found: u64,
+        /// Bytes of a block.
+        block_size: u64,
     },
 }
 
-/// Returns all that speaks against a disk; nothing does against one that may be written.
-pub fn refusals(disk: &Disk) -> Vec<Refusal> {
+/// Returns all that speaks against a disk, where disks with logical blocks of `takes` bytes are taken; nothing does
+/// against one that may be written.
+pub fn refusals(disk: &Disk, takes: &'static [u64]) -> Vec<Refusal> {
     let mut found = vec![];
     if !matches!(disk.kind, Kind::Disk | Kind::Loop) {
         found.push(Refusal::Kind(disk.kind));
@@ -102,19 +107,26 @@ pub fn refusals(disk: &Disk) -> Vec<Refusal> {
         found.push(Refusal::NoMedium);
         return found;
     }
-    if disk.block_size != BLOCK_SIZE {
-        found.push(Refusal::BlockSize { found: disk.block_size });
-    }
-    found.extend(of_len(disk.len));
+    let block_size = if takes.contains(&disk.block_size) {
+        disk.block_size
+    } else {
+        found.push(Refusal::BlockSize { found: disk.block_size, takes });
+        BLOCK_MIN
+    };
+    found.extend(of_len(disk.len, block_size));
     found
 }
 
-/// Returns what speaks against a length.
-pub fn of_len(len: u64) -> Option<Refusal> {
+/// Returns what speaks against the length of a regular file.
+pub fn of_file_len(len: u64) -> Option<Refusal> {
+    of_len(len, BLOCK_MIN)
+}
+
+fn of_len(len: u64, block_size: u64) -> Option<Refusal> {
     if len < LEN_MIN {
         Some(Refusal::TooSmall { found: len })
-    } else if !len.is_multiple_of(BLOCK_SIZE) {
-        Some(Refusal::OddLength { found: len })
+    } else if !len.is_multiple_of(block_size) {
+        Some(Refusal::OddLength { found: len, block_size })
     } else {
         None
     }
@@ -163,13 +175,13 @@ impl fmt::Display for Refusal {
             Self::TooSmall { found } => {
                 write!(f, "it has {found} bytes, and at least {LEN_MIN} (8 GB) are needed: take a larger one")
             }
-            Self::BlockSize { found } => write!(
-                f,
-                "its logical blocks have {found} bytes, and the image's table is for blocks of {BLOCK_SIZE}: take \
-                 another one"
-            ),
-            Self::OddLength { found } => {
-                write!(f, "it has {found} bytes, which is no multiple of {BLOCK_SIZE}: `truncate` it to one")
+            Self::BlockSize { found, takes } => {
+                let takes: Vec<_> = takes.iter().map(ToString::to_string).collect();
+                let takes = takes.join(" or ");
+                write!(f, "its logical blocks have {found} bytes: expected {takes}; take another one")
+            }
+            Self::OddLength { found, block_size } => {
+                write!(f, "it has {found} bytes, which is no multiple of {block_size}: `truncate` it to one")
             }
         }
     }
@@ -199,7 +211,7 @@ mod tests {
     fn check(change: impl FnOnce(&mut Disk), expected: &[&str]) {
         let mut disk = stick();
         change(&mut disk);
-        let found: Vec<_> = refusals(&disk).iter().map(Refusal::to_string).collect();
+        let found: Vec<_> = refusals(&disk, &[512]).iter().map(Refusal::to_string).collect();
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for (found, expected) in found.iter().zip(expected) {
             assert!(found.contains(expected), "{found}");
@@ -242,6 +254,10 @@ mod tests {
         check(|disk| disk.len = LEN_MIN - 512, &["it has 7999999488 bytes, and at least 8000000000"]);
         check(|disk| disk.block_size = 4096, &["logical blocks have 4096 bytes"]);
         check(|disk| disk.len = LEN_MIN + 1, &["no multiple of 512"]);
+        let large = Disk { block_size: 4096, len: LEN_MIN + 512, ..stick() };
+        let odd = Refusal::OddLength { found: LEN_MIN + 512, block_size: 4096 };
+        assert_eq!(refusals(&large, &[512, 4096]), [odd]);
+        assert_eq!(refusals(&Disk { len: 1 << 33, ..large }, &[512, 4096]), []);
         check(|disk| disk.len = 0, &["no medium"]);
     }
 

@@ -28,11 +28,22 @@ impl Sheet {
         self.chunks.get(&idx).map(Vec::as_slice)
     }
 
-    /// Returns the chunk at the position and the range in it, `most` bytes at most.
-    fn part(&self, most: usize) -> (u64, Range<usize>) {
-        let start = usize::try_from(self.position % CHUNK).unwrap_or_default();
-        let left = usize::try_from(self.len.saturating_sub(self.position)).unwrap_or(usize::MAX);
-        (self.position / CHUNK, start..(start + most.min(left)).min(CHUNK_LEN))
+    /// Reads at an offset, as much as lies in one chunk; nothing behind the end.
+    pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> usize {
+        let (idx, range) = self.part(offset, buf.len());
+        let n = range.len();
+        match self.chunks.get(&idx) {
+            Some(chunk) => buf[..n].copy_from_slice(&chunk[range]),
+            None => buf[..n].fill(0),
+        }
+        n
+    }
+
+    /// Returns the chunk at an offset and the range in it, `most` bytes at most.
+    fn part(&self, offset: u64, most: usize) -> (u64, Range<usize>) {
+        let start = usize::try_from(offset % CHUNK).unwrap_or_default();
+        let left = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
+        (offset / CHUNK, start..(start + most.min(left)).min(CHUNK_LEN))
     }
 
     fn advance(&mut self, n: usize) -> io::Result<usize> {
@@ -43,19 +54,14 @@ impl Sheet {
 
 impl Read for Sheet {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let (idx, range) = self.part(buf.len());
-        let n = range.len();
-        match self.chunks.get(&idx) {
-            Some(chunk) => buf[..n].copy_from_slice(&chunk[range]),
-            None => buf[..n].fill(0),
-        }
+        let n = self.read_at(self.position, buf);
         self.advance(n)
     }
 }
 
 impl Write for Sheet {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let (idx, range) = self.part(buf.len());
+        let (idx, range) = self.part(self.position, buf.len());
         let n = range.len();
         if 0 < n {
             self.chunks.entry(idx).or_insert_with(|| vec![0; CHUNK_LEN])[range].copy_from_slice(&buf[..n]);

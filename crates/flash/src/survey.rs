@@ -25,6 +25,8 @@ pub struct Survey {
     pub len: u64,
     /// Version in slot A.
     pub version: Version,
+    /// Bytes of a logical block, in which the table counts.
+    pub block_size: LogicalBlockSize,
     /// Its partitions, each aligned to chunks.
     pub partitions: Vec<Partition>,
     /// SHA-256 of each chunk; `None` where all of it is zero.
@@ -85,9 +87,11 @@ impl Survey {
     }
 }
 
-/// Reads an image to its end. `seen` is told how many bytes have been read, and may end it.
+/// Reads an image, whose table counts in blocks of `block_size`, to its end. `seen` is told how many bytes have been
+/// read, and may end it.
 pub fn survey(
     image: &mut dyn Read,
+    block_size: LogicalBlockSize,
     seen: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Survey, SurveyError> {
     let mut buffer = vec![];
@@ -96,7 +100,7 @@ pub fn survey(
     if len < CHUNK {
         return Err(SurveyError::Truncated { expected: CHUNK, found: len });
     }
-    let (version, partitions) = check_table(buffer.clone())?;
+    let (version, partitions) = check_table(buffer.clone(), block_size)?;
     let (mut digests, mut kept) = (vec![None], BTreeMap::from([(0, buffer.clone())]));
     loop {
         read_chunk(image, &mut buffer).map_err(SurveyError::Read)?;
@@ -120,7 +124,7 @@ pub fn survey(
             return Err(SurveyError::Interrupted);
         }
     }
-    let survey = Survey { len, version, partitions, digests, kept };
+    let survey = Survey { len, version, block_size, partitions, digests, kept };
     let expected = survey.needs() - CHUNK;
     if len < expected {
         return Err(SurveyError::Truncated { expected, found: len });
@@ -149,9 +153,12 @@ fn is_kept(partition: &Partition, start: u64) -> bool {
 }
 
 /// Checks that the table is that of an image, and returns its version and partitions.
-fn check_table(first_chunk: Vec<u8>) -> Result<(Version, Vec<Partition>), SurveyError> {
+fn check_table(
+    first_chunk: Vec<u8>,
+    block_size: LogicalBlockSize,
+) -> Result<(Version, Vec<Partition>), SurveyError> {
     let mut sheet = Sheet::new(ANY_DISK, [(0, first_chunk)].into());
-    let table = Table::read(&mut sheet, LogicalBlockSize::Lb512).map_err(SurveyError::NoTable)?;
+    let table = Table::read(&mut sheet, block_size).map_err(SurveyError::NoTable)?;
     let partitions = table.partitions();
     let missing = |missing| SurveyError::Missing { missing };
     if partitions.iter().filter(|partition| is_esp(partition)).count() != 1 {

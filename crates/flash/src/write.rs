@@ -23,10 +23,6 @@ use crate::{CHUNK, CHUNK_LEN, is_zero, read_chunk};
 const SYNC_EVERY: u64 = 32;
 /// Bytes of a probe: what every device and file system can read past its caches.
 const PROBE_LEN: usize = 4096;
-/// Bytes at the start that make a table one: MBR and header, of 512 bytes each.
-const HEAD_SEALS: usize = 1024;
-/// Bytes at the end that make a backup one: its header.
-const TAIL_SEALS: usize = 512;
 
 /// A device that a plan is written to.
 pub trait Target: Device {
@@ -262,9 +258,9 @@ impl<T: Target> Job<'_, T> {
     /// Makes the tables valid: the backup, then the primary.
     fn seal(&mut self) -> Result<(), WriteError> {
         let plan = self.plan;
-        self.put(plan.device_len - len_of(TAIL_SEALS), &plan.tail[CHUNK_LEN - TAIL_SEALS..])?;
+        self.put(plan.device_len - len_of(tail_seals(plan)), &plan.tail[CHUNK_LEN - tail_seals(plan)..])?;
         self.sync()?;
-        self.put(0, &plan.head[..HEAD_SEALS])?;
+        self.put(0, &plan.head[..head_seals(plan)])?;
         self.sync()
     }
 
@@ -314,10 +310,20 @@ fn probe_bytes(offset: u64) -> [u8; PROBE_LEN] {
     bytes
 }
 
+/// Bytes at the start that make a table one: the blocks of MBR and header.
+fn head_seals(plan: &Plan) -> usize {
+    2 * plan.block_size.as_usize()
+}
+
+/// Bytes at the end that make a backup one: the block of its header.
+fn tail_seals(plan: &Plan) -> usize {
+    plan.block_size.as_usize()
+}
+
 /// The first chunk without MBR and header.
 fn unsealed_head(plan: &Plan) -> Vec<u8> {
     let mut head = plan.head.clone();
-    head[..HEAD_SEALS].fill(0);
+    head[..head_seals(plan)].fill(0);
     head
 }
 
@@ -325,7 +331,7 @@ fn unsealed_head(plan: &Plan) -> Vec<u8> {
 /// written there, is found before it has a table.
 fn unsealed_tail(plan: &Plan) -> Vec<u8> {
     let mut tail = plan.tail.clone();
-    tail[CHUNK_LEN - TAIL_SEALS..].iter_mut().for_each(|byte| *byte = !*byte);
+    tail[CHUNK_LEN - tail_seals(plan)..].iter_mut().for_each(|byte| *byte = !*byte);
     tail
 }
 

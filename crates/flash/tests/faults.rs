@@ -13,11 +13,13 @@ use std::ops::ControlFlow;
 use disk_image::{LogicalBlockSize, Source, Table};
 use fake::{Fake, Fault, Keeps};
 use flash::{Content, Phase, Plan, Survey, WriteError, Written, write};
-use image::{MIB, SMALL, plan, surveyed};
+use image::{EVEN, MIB, SMALL, plan, surveyed_in};
 use sha2::{Digest as _, Sha256};
 
 /// No multiple of a chunk, as real devices are.
 const DEVICE_LEN: u64 = 30 * MIB + 3 * 512;
+/// The same of a device with larger blocks.
+const DEVICE_LEN_4096: u64 = 30 * MIB + 3 * 4096;
 
 struct Case {
     image: Vec<u8>,
@@ -28,15 +30,24 @@ struct Case {
 }
 
 fn case() -> Case {
-    let image = image::image(SMALL);
-    let survey = surveyed(&image);
-    let old_plan = plan(&survey, DEVICE_LEN, 100);
-    let mut old = Fake::new(vec![0xff; len(DEVICE_LEN)], Fault::None);
+    case_of(image::image(SMALL), LogicalBlockSize::Lb512, DEVICE_LEN)
+}
+
+/// An image that is laid anew for a device with larger blocks.
+fn case_4096() -> Case {
+    let block_size = LogicalBlockSize::Lb4096;
+    case_of(image::composed_bytes(EVEN, block_size), block_size, DEVICE_LEN_4096)
+}
+
+fn case_of(image: Vec<u8>, block_size: LogicalBlockSize, device_len: u64) -> Case {
+    let survey = surveyed_in(&image, block_size);
+    let old_plan = plan(&survey, device_len, 100);
+    let mut old = Fake::new(vec![0xff; len(device_len)], Fault::None);
     write(&mut old, &mut &image[..], &old_plan, &mut |_| ControlFlow::Continue(())).unwrap();
     for piece in old_plan.pieces.iter().filter(|piece| piece.content == Content::Zero) {
         old.medium[len(piece.offset)..len(piece.offset + MIB)].fill(0xff);
     }
-    Case { plan: plan(&survey, DEVICE_LEN, 1), image, survey, old: old.medium }
+    Case { plan: plan(&survey, device_len, 1), image, survey, old: old.medium }
 }
 
 fn len(len: u64) -> usize {
@@ -63,10 +74,18 @@ impl Case {
         })
     }
 
+    /// Returns how many operations it takes when nothing fails.
+    fn n_operations(&self) -> usize {
+        let mut whole = self.fake(Fault::None);
+        assert!(self.judge(&"nothing fails", &mut whole));
+        assert!(45 < whole.operations, "{}", whole.operations);
+        whole.operations
+    }
+
     /// Fails unless the outcome is told as it is. Returns whether it is said to be done.
     fn judge(&self, what: &dyn std::fmt::Debug, fake: &mut Fake) -> bool {
         let outcome = self.write(fake);
-        let table = Table::read(&mut Cursor::new(&mut fake.medium), LogicalBlockSize::Lb512);
+        let table = Table::read(&mut Cursor::new(&mut fake.medium), self.plan.block_size);
         let has_ours = table.as_ref().is_ok_and(|table| table.disk_guid() == self.plan.disk_guid);
         let is_right = self.is_body_right(&fake.medium);
         match outcome {
@@ -86,24 +105,36 @@ impl Case {
 #[test]
 fn every_operation_may_fail() {
     let case = case();
-    let mut whole = case.fake(Fault::None);
-    assert!(case.judge(&"nothing fails", &mut whole));
-    let n_operations = whole.operations;
-    assert!(45 < n_operations, "{n_operations}");
-    for at in 0..n_operations {
-        let faults = [
+    check_every_operation(&case, |at| {
+        vec![
             Fault::Fails { at },
             Fault::Pulled { at, keeps: Keeps::All },
             Fault::Pulled { at, keeps: Keeps::Nothing },
             Fault::Pulled { at, keeps: Keeps::Every2nd },
-        ];
-        for fault in faults {
-            let mut fake = case.fake(fault);
-            // Punches here are only asked for: the device cannot, which is no operation that could fail a write.
-            assert!(!case.judge(&fault, &mut fake), "{fault:?} is not told");
-        }
+        ]
+    });
+    for at in 0..case.n_operations() {
         for fault in [Fault::Torn { at }, Fault::Dropped { at }, Fault::Corrupts { at }] {
             case.judge(&fault, &mut case.fake(fault));
+        }
+    }
+}
+
+#[test]
+fn a_device_with_blocks_of_4096_bytes_may_be_pulled_out_at_any_moment() {
+    let case = case_4096();
+    check_every_operation(&case, |at| vec![Fault::Pulled { at, keeps: Keeps::All }, Fault::Torn { at }]);
+}
+
+/// Fails unless each of the faults, at any operation, is told.
+#[track_caller]
+fn check_every_operation(case: &Case, faults: impl Fn(usize) -> Vec<Fault>) {
+    for at in 0..case.n_operations() {
+        for fault in faults(at) {
+            // Only writes can be torn. Punches here are only asked for: the device cannot, which is no operation that
+            // could fail a write.
+            let is_told = !case.judge(&fault, &mut case.fake(fault));
+            assert!(is_told || matches!(fault, Fault::Torn { .. }), "{fault:?} is not told");
         }
     }
 }

@@ -81,7 +81,8 @@ fn the_smallest_device_is_as_long_as_the_partitions_and_a_backup() {
 
 #[track_caller]
 fn check(image: &[u8], expected: &str) {
-    let refused = survey(&mut &image[..], &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let refused =
+        survey(&mut &image[..], LogicalBlockSize::Lb512, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(refused.to_string().contains(expected), "{refused}");
 }
 
@@ -99,6 +100,7 @@ fn what_is_no_image_of_ours_is_refused_with_the_reason() {
         table.write(&mut dev).unwrap();
         check(dev.get_ref(), "it has no partition");
     }
-    let interrupted = survey(&mut &good[..], &mut |_| ControlFlow::Break(())).unwrap_err();
+    let interrupted =
+        survey(&mut &good[..], LogicalBlockSize::Lb512, &mut |_| ControlFlow::Break(())).unwrap_err();
     assert_eq!(interrupted.to_string(), "interrupted");
 }

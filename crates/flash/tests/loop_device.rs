@@ -54,7 +54,7 @@ fn a_loop_device_is_flashed_and_nobody_else_has_it_meanwhile() {
     let image = image::image(SMALL);
     {
         let Some(device) = Loop::attach(&path, &[]) else { return };
-        let named = look(Path::new("/"), Path::new(&device.0)).unwrap();
+        let named = look(Path::new("/"), Path::new(&device.0), &[512]).unwrap();
         assert_eq!(named.refusals, []);
         assert_eq!(format!("/dev/{}", named.name), device.0);
         let mut opened = Opened::open(&named).unwrap();
@@ -66,7 +66,7 @@ fn a_loop_device_is_flashed_and_nobody_else_has_it_meanwhile() {
         let found = content::look(&mut opened, LogicalBlockSize::Lb512).unwrap().to_string();
         assert!(found.starts_with("GPT: esp (8 MiB, vfat `ESP`), usr_1.2.3 (4 MiB)"), "{found}");
         // Its file may not be flashed beside it.
-        let named = look(Path::new("/"), &path).unwrap();
+        let named = look(Path::new("/"), &path, &[512]).unwrap();
         assert_eq!(named.refusals, [Refusal::FileInUse { by: device.0.clone() }]);
     }
     let table = Table::read(&mut File::open(&path).unwrap(), LogicalBlockSize::Lb512).unwrap();
@@ -82,7 +82,7 @@ fn partitions_are_refused(path: &Path) {
         println!("skipped: this kernel looks for no GPT, there is no {partition}");
         return;
     }
-    let named = look(Path::new("/"), Path::new(&partition)).unwrap();
+    let named = look(Path::new("/"), Path::new(&partition), &[512]).unwrap();
     let disk = device.0.trim_start_matches("/dev/").to_owned();
     assert_eq!(named.refusals, [Refusal::Partition { disk }]);
 }
@@ -90,11 +90,12 @@ fn partitions_are_refused(path: &Path) {
 #[test]
 fn read_only_devices_and_blocks_of_4096_bytes_are_refused() {
     let (_dir, path) = disk();
-    for (options, expected) in
-        [(["--read-only"], Refusal::ReadOnly), (["--sector-size=4096"], Refusal::BlockSize { found: 4096 })]
-    {
+    for (options, expected) in [
+        (["--read-only"], Refusal::ReadOnly),
+        (["--sector-size=4096"], Refusal::BlockSize { found: 4096, takes: &[512] }),
+    ] {
         let Some(device) = Loop::attach(&path, &options) else { return };
-        let named = look(Path::new("/"), Path::new(&device.0)).unwrap();
+        let named = look(Path::new("/"), Path::new(&device.0), &[512]).unwrap();
         assert_eq!(named.refusals, [expected]);
     }
 }
@@ -104,7 +105,7 @@ fn a_file_is_flashed_read_back_and_stays_sparse() {
     use std::os::unix::fs::MetadataExt as _;
     let (_dir, path) = disk();
     let image = image::image(SMALL);
-    let named = look(Path::new("/"), &path).unwrap();
+    let named = look(Path::new("/"), &path, &[512]).unwrap();
     assert_eq!(named.refusals, []);
     let mut opened = Opened::open(&named).unwrap();
     let plan = plan(&surveyed(&image), opened.device_len(), 1);

@@ -111,7 +111,7 @@ fn a_stick_is_told_with_bus_model_and_length() {
         uses: vec![],
     };
     assert_eq!(machine::disks(tree.0.path()).unwrap(), std::slice::from_ref(&expected));
-    assert!(refusals(&expected).is_empty());
+    assert!(refusals(&expected, &[512]).is_empty());
     assert_eq!(machine::find(tree.0.path(), (8, 16)).unwrap(), Found::Disk(expected));
     let partition = Found::Partition { disk: "sdb".to_owned() };
     assert_eq!(machine::find(tree.0.path(), (8, 17)).unwrap(), partition);
@@ -180,7 +180,7 @@ fn what_is_made_of_a_partition_is_followed_up() {
 
 #[track_caller]
 fn look(tree: &Tree, path: &Path) -> (Named, String) {
-    let named = open::look(tree.0.path(), path).unwrap();
+    let named = open::look(tree.0.path(), path, &[512]).unwrap();
     let said: Vec<_> = named.refusals.iter().map(Refusal::to_string).collect();
     (named, said.join("; "))
 }
@@ -209,5 +209,5 @@ fn what_is_neither_device_nor_file_is_refused() {
     for path in [tree.0.path(), Path::new("/dev/null")] {
         assert!(look(&tree, path).1.contains("neither a block device nor a regular file"));
     }
-    assert!(open::look(tree.0.path(), &tree.path("no-such")).is_err());
+    assert!(open::look(tree.0.path(), &tree.path("no-such"), &[512]).is_err());
 }

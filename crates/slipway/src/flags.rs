@@ -36,11 +36,16 @@ pub enum Command {
     /// Show the cluster that this machine is in, for a browser or in the terminal (slipway-cluster).
     #[command(disable_help_flag = true, disable_version_flag = true)]
     Cluster(ClusterArgs),
+    /// Put the running version onto another disk, or list the disks that could be taken (exit code 2).
+    Install(InstallArgs),
     /// Run the health checks now; exit code 1 and one line each for those that fail.
     Health(HealthArgs),
     /// Look again at what a boot that was found good has, for judging the next one (run before an update's reboot).
     #[command(hide = true)]
     LastGood,
+    /// Say for udev whether a disk is another than the one that was started (61-slipway-disk.rules).
+    #[command(hide = true)]
+    WhoseDisk(WhoseDiskArgs),
     /// Give this disk its own identity and link its partitions (slipway-disk.service).
     #[command(hide = true)]
     Disk,
@@ -91,6 +96,27 @@ pub struct ClusterArgs {
     /// As `slipway cluster --help` says.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
+}
+
+/// Arguments of `slipway install`.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// The disk, whose content is lost; without it, those that could be taken are listed
+    #[arg(value_name = "DEVICE")]
+    pub device: Option<PathBuf>,
+    /// Put this file on its oem partition as cloud-config.yml, in place of what is on that of the running disk
+    #[arg(long, value_name = "FILE")]
+    pub cloud_config: Option<PathBuf>,
+    /// Do not ask for the name of the device
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Arguments of `slipway whose-disk`.
+#[derive(Debug, Args)]
+pub struct WhoseDiskArgs {
+    /// Device of a whole disk.
+    pub device: PathBuf,
 }
 
 /// Arguments of `slipway health`.

@@ -16,9 +16,9 @@ use crate::flags::{KernelArgs, KernelArgsAction};
 use crate::report::{self, Format};
 
 /// Folder of addons that apply to every entry, whatever its version, below the ESP's mount point.
-const ADDON_DIR: &str = "loader/addons";
+pub const ADDON_DIR: &str = "loader/addons";
 /// The addon.
-const ADDON: &str = "slipway-kernel-args.addon.efi";
+pub const ADDON: &str = "slipway-kernel-args.addon.efi";
 /// Name of the boot stub for addons in the sealed folder.
 const STUB: &str = "addonx64.efi.stub";
 /// Largest addon that is read: a stub and a short text.
@@ -97,7 +97,7 @@ fn addon(host: &Host, args: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Reads the arguments of the addon; empty without one.
-fn read(path: &Path) -> anyhow::Result<String> {
+pub fn read(path: &Path) -> anyhow::Result<String> {
     let size = match fs::metadata(path) {
         Ok(meta) => meta.len(),
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
@@ -116,12 +116,12 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use agent_support::testing::Tree;
 
     /// A PE32+ file with one empty section, and room for one more header.
-    fn stub() -> Vec<u8> {
+    pub fn stub() -> Vec<u8> {
         let mut out = vec![0; 0x400];
         let mut put = |at: usize, value: &[u8]| out[at..at + value.len()].copy_from_slice(value);
         put(0, b"MZ");

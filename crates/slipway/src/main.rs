@@ -16,6 +16,7 @@ mod etcd;
 mod fallback;
 mod flags;
 mod health;
+mod install;
 mod issue;
 mod kernel_args;
 mod packages;
@@ -23,6 +24,7 @@ mod report;
 mod stage;
 mod status;
 mod tools;
+mod whose_disk;
 
 use std::process::ExitCode;
 
@@ -33,30 +35,36 @@ use crate::flags::{Command, Flags};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    let host = Host::new(flags.root);
-    let res = match flags.command {
-        Command::Status(args) => status::run(&host, args.format()),
-        Command::Packages(args) => packages::run(&host, args.format()),
-        Command::KernelArgs(args) => kernel_args::run(&host, args),
-        Command::Etcd(args) => etcd::run(&host, args),
-        Command::Cluster(args) => cluster::run(&host, &args.args),
-        Command::Health(args) => health::run(&host, args.boot),
-        Command::LastGood => health::look_again(&host),
-        Command::Disk => disk::run(&host),
-        Command::Stage(args) => stage::run(&host, args.stage),
-        Command::BootFailed => boot_failed::run(&host),
-        Command::Emergency => emergency::run(&host),
-        Command::EtcOverlay => etc_overlay::run(&host),
-        Command::Bless => bless::run(&host),
-        Command::Blessed => blessed::run(&host),
-        Command::Issue => issue::run(&host),
-        Command::ConsolePassword => console_password::run(&host),
-    };
-    match res {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(&Host::new(flags.root), flags.command) {
+        Ok(code) => code,
         Err(err) => {
             eprintln!("error: {err:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(host: &Host, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Status(args) => status::run(host, args.format()),
+        Command::Packages(args) => packages::run(host, args.format()),
+        Command::KernelArgs(args) => kernel_args::run(host, args),
+        Command::Etcd(args) => etcd::run(host, args),
+        Command::Cluster(args) => cluster::run(host, &args.args),
+        // Its list of devices has an exit code of its own.
+        Command::Install(args) => return install::run(host, &args),
+        Command::Health(args) => health::run(host, args.boot),
+        Command::LastGood => health::look_again(host),
+        Command::WhoseDisk(args) => whose_disk::run(host, &args.device),
+        Command::Disk => disk::run(host),
+        Command::Stage(args) => stage::run(host, args.stage),
+        Command::BootFailed => boot_failed::run(host),
+        Command::Emergency => emergency::run(host),
+        Command::EtcOverlay => etc_overlay::run(host),
+        Command::Bless => bless::run(host),
+        Command::Blessed => blessed::run(host),
+        Command::Issue => issue::run(host),
+        Command::ConsolePassword => console_password::run(host),
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -24,6 +24,37 @@ pub struct Job {
     pub state: String,
 }
 
+/// What the check of a cloud-config found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Whether a machine would take it.
+    pub is_right: bool,
+    /// What is to be said, a line each; the file is `-`.
+    pub lines: Vec<String>,
+}
+
+/// Has a cloud-config checked by the program that applies it.
+pub fn cloudinit_validate(program: &Path, config: &[u8]) -> anyhow::Result<Checked> {
+    let name = program.display();
+    let mut command = Command::new(program);
+    command.args(["validate", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("running {name}"))?;
+    let mut stdin =
+        child.stdin.take().with_context(|| format!("running {name}: it has no standard input"))?;
+    // It reads all of it before it says anything.
+    stdin.write_all(config).with_context(|| format!("writing to {name}"))?;
+    drop(stdin);
+    let out = child.wait_with_output().with_context(|| format!("running {name}"))?;
+    let lines: Vec<_> = String::from_utf8_lossy(&out.stdout).lines().map(str::to_owned).collect();
+    // 1 is an error in the file, and said so; 3 are warnings alone.
+    let is_right = match out.status.code() {
+        Some(0 | 3) => true,
+        Some(1) if !lines.is_empty() => false,
+        _ => return check(out, &name.to_string()).map(|_| Checked { is_right: true, lines }),
+    };
+    Ok(Checked { is_right, lines })
+}
+
 /// Returns the queued jobs.
 pub fn systemctl_jobs() -> anyhow::Result<Vec<Job>> {
     let out =

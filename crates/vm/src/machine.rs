@@ -32,8 +32,28 @@ pub enum Bus {
     VirtioBlk,
     /// An NVMe disk, `/dev/nvme0n1` in the guest.
     Nvme,
+    /// The same with logical blocks of 4096 bytes.
+    Nvme4096,
+    /// A stick behind a USB 3 controller, `/dev/sda` in the guest.
+    Usb,
     /// A SATA disk, `/dev/sda` in the guest.
     Sata,
+}
+
+/// A further disk: a raw file in the machine's folder, which can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FurtherDisk {
+    /// Name of the file.
+    pub file: String,
+    /// Where it is plugged in.
+    pub bus: Bus,
+}
+
+impl FurtherDisk {
+    /// Name in QEMU of the device of the `n`-th one, counted from 0.
+    pub fn id(n: usize) -> String {
+        format!("further{n}")
+    }
 }
 
 /// How the disk file is laid out.
@@ -124,6 +144,8 @@ pub struct Machine {
     pub credentials: BTreeMap<String, Vec<u8>>,
     /// Added to the kernel command line by systemd-stub(7).
     pub cmdline_extra: Vec<String>,
+    /// Disks that the firmware starts only when it cannot start the first.
+    pub further_disks: Vec<FurtherDisk>,
     /// Raw files in the machine's folder, by name, that are further drives which nobody can write.
     pub drives: Vec<String>,
     /// A kernel that is started without firmware of UEFI and without a boot loader.
@@ -157,6 +179,7 @@ impl Machine {
             watchdog: Watchdog::default(),
             credentials: BTreeMap::new(),
             cmdline_extra: Vec::new(),
+            further_disks: Vec::new(),
             drives: Vec::new(),
             direct: None,
             fw_cfg: BTreeMap::new(),
@@ -223,6 +246,12 @@ impl Machine {
             add("-drive", format!("if=none,id=drive{at},format=raw,readonly=on,file={file}"));
             add("-device", format!("virtio-blk-pci,drive=drive{at}"));
         }
+        for (n, disk) in self.further_disks.iter().enumerate() {
+            let (id, file) = (FurtherDisk::id(n), format!("{DIR}/{}", escape(&disk.file)));
+            let drive = format!("further-drive{n}");
+            add("-drive", format!("if=none,id={drive},format=raw,file={file},{CACHE}"));
+            add_device(&mut add, disk.bus, &drive, &format!(",id={id},bootindex={}", n + 1));
+        }
         let reboot = if self.exit_on_reboot { "shutdown" } else { "reset" };
         add("-action", format!("watchdog=reset,reboot={reboot}"));
         for text in self.smbios_strings() {
@@ -238,24 +267,17 @@ impl Machine {
             DiskFormat::Qcow2 => "qcow2",
             DiskFormat::Raw => "raw",
         };
-        // Flushes reach the host's page cache only: a killed QEMU loses nothing, and tests need no more.
         if self.record_writes {
             add("-blockdev", recorded(format));
         } else {
-            let cache = "cache=unsafe,discard=unmap,detect-zeroes=unmap";
-            add("-drive", format!("if=none,id=disk,format={format},file={DIR}/disk,{cache}"));
+            add("-drive", format!("if=none,id=disk,format={format},file={DIR}/disk,{CACHE}"));
         }
-        let device = match self.bus {
-            Bus::VirtioBlk => "virtio-blk-pci,drive=disk",
-            Bus::Nvme => "nvme,drive=disk,serial=slipway",
-            Bus::Sata => "ide-hd,drive=disk,bus=ide.0",
-        };
         // Requests that virtio merges have more parts than a write of the host takes together with the log's own.
         let apart =
             if self.record_writes && self.bus == Bus::VirtioBlk { ",request-merging=off" } else { "" };
         // A kernel that is started directly comes first by itself.
         let first = if self.direct.is_none() { ",bootindex=0" } else { "" };
-        add("-device", format!("{device}{first}{apart}"));
+        add_device(add, self.bus, "disk", &format!("{first}{apart}"));
     }
 
     fn add_network(&self, add: &mut impl FnMut(&str, String)) {
@@ -285,6 +307,27 @@ impl Machine {
         }
         strings
     }
+}
+
+/// Flushes reach the host's page cache only: a killed QEMU loses nothing, and tests need no more.
+const CACHE: &str = "cache=unsafe,discard=unmap,detect-zeroes=unmap";
+
+/// Plugs a drive in, with further `options` of its device, which begin with a comma.
+fn add_device(add: &mut impl FnMut(&str, String), bus: Bus, drive: &str, options: &str) {
+    let device = match bus {
+        Bus::VirtioBlk => format!("virtio-blk-pci,drive={drive}"),
+        Bus::Nvme => format!("nvme,drive={drive},serial=slipway"),
+        // A namespace of its own would do the same, but the firmware does not know it among those to start from.
+        Bus::Nvme4096 => {
+            format!("nvme,drive={drive},serial=slipway,logical_block_size=4096,physical_block_size=4096")
+        }
+        Bus::Sata => format!("ide-hd,drive={drive},bus=ide.0"),
+        Bus::Usb => {
+            add("-device", format!("qemu-xhci,id=usb-{drive}"));
+            format!("usb-storage,bus=usb-{drive}.0,drive={drive},removable=on")
+        }
+    };
+    add("-device", format!("{device}{options}"));
 }
 
 /// The block device `disk` whose writes are logged. Without flushes of its own below the log a flush waits for
@@ -370,6 +413,23 @@ mod tests {
             ["-kernel", "/vm/kernel", "-initrd", "/vm/initrd", "-append", "a=1,2 b"]
         );
         assert!(!argv.join(" ").contains("pflash") && !argv.join(" ").contains("bootindex"));
+    }
+
+    #[test]
+    fn a_stick_comes_first_and_a_disk_with_large_blocks_after_it() {
+        let further = |file: &str, bus| FurtherDisk { file: file.to_owned(), bus };
+        let further_disks = vec![further("a,b", Bus::Nvme4096), further("c", Bus::Usb)];
+        let argv =
+            Machine { bus: Bus::Usb, further_disks, ..Machine::new("one", Accel::Tcg) }.argv().join(" ");
+        for expected in [
+            "-device qemu-xhci,id=usb-disk -device usb-storage,bus=usb-disk.0,drive=disk,removable=on,bootindex=0",
+            "-drive if=none,id=further-drive0,format=raw,file=/vm/a,,b,cache=unsafe",
+            "-device nvme,drive=further-drive0,serial=slipway,logical_block_size=4096,physical_block_size=4096,\
+             id=further0,bootindex=1",
+            "drive=further-drive1,removable=on,id=further1,bootindex=2",
+        ] {
+            assert!(argv.contains(expected), "{argv}");
+        }
     }
 
     #[test]

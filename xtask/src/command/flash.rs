@@ -1,8 +1,6 @@
 //! `cargo xtask flash`: puts an image onto a stick, a disk or a file, and says only then that it is there when all of
 //! it was read back. What may be written and in which order is in `crates/flash`.
 
-mod candidates;
-mod confirm;
 mod fetch;
 mod image;
 mod progress;
@@ -16,6 +14,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use ::flash::candidates::{self, Asker, refused};
+use ::flash::confirm;
 use ::flash::open::{self, Named, OpenError, Opened};
 use ::flash::{Plan, Refusal, Target, Written};
 use anyhow::{Context as _, bail, ensure};
@@ -31,11 +31,14 @@ use progress::Shown;
 /// No device was named, as with any other missing argument.
 const USAGE: u8 = 2;
 
+/// The image's table counts in blocks of 512 bytes.
+const ASKER: Asker = Asker { command: "cargo xtask flash", takes: &[512] };
+
 /// Flashes, or lists what could be flashed.
 pub fn run(ctx: &Ctx, args: &flags::Flash) -> anyhow::Result<ExitCode> {
     let Some(device) = &args.device else {
         let disks = ::flash::machine::disks(Path::new("/")).context("looking for block devices")?;
-        eprint!("{}", candidates::listing(&disks, candidates::content));
+        eprint!("{}", candidates::listing(ASKER, &disks, candidates::content));
         return Ok(ExitCode::from(USAGE));
     };
     flash(ctx, args, device)?;
@@ -43,7 +46,7 @@ pub fn run(ctx: &Ctx, args: &flags::Flash) -> anyhow::Result<ExitCode> {
 }
 
 fn flash(ctx: &Ctx, args: &flags::Flash, device: &Path) -> anyhow::Result<()> {
-    let named = open::look(Path::new("/"), device).with_context(|| {
+    let named = open::look(Path::new("/"), device, ASKER.takes).with_context(|| {
         format!("looking at {}: `cargo xtask flash` lists what there is", device.display())
     })?;
     ensure!(named.refusals.is_empty(), "{}", refused(&named.path, &named.refusals));
@@ -62,7 +65,7 @@ fn flash(ctx: &Ctx, args: &flags::Flash, device: &Path) -> anyhow::Result<()> {
     let plan = Plan::new(&survey, opened.device_len(), &files, |buffer| random.read_exact(buffer))
         .with_context(|| format!("planning {}", named.path.display()))?;
     if !args.yes {
-        confirm::ask(ctx, &named.name)?;
+        confirm::ask(&named.name, |text| ctx.log.line(text), || ctx.cancel.is_set())?;
     }
     let begin = Instant::now();
     let written = write(ctx, &mut opened, &named.path, &image, &plan)?;
@@ -83,11 +86,6 @@ fn open_device(named: &Named) -> anyhow::Result<Opened> {
             anyhow::Error::new(err).context(format!("opening {}", named.path.display()))
         }
     })
-}
-
-fn refused(path: &Path, refusals: &[Refusal]) -> String {
-    let reasons: Vec<_> = refusals.iter().map(ToString::to_string).collect();
-    format!("{} is not written: {}", path.display(), reasons.join("; "))
 }
 
 /// Writes and verifies; whatever goes wrong, it says what that leaves of the device.

@@ -36,8 +36,8 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ("agent-support", &["disk-image", "slots", "uki", "verity"]),
     // How those agents ask web servers that are not in the initrd.
     ("http-get", &["agent-support"]),
-    // Agents: that and formats, never each other.
-    ("slipway", &["agent-support", "disk-image", "slots", "uki", "verity"]),
+    // Agents: that, formats, and how a disk is written, never each other.
+    ("slipway", &["agent-support", "disk-image", "flash", "slots", "uki", "verity"]),
     ("update-agent", &["agent-support", "disk-image", "http-get", "payload", "slots", "uki", "verity"]),
     ("cloud-config", &["agent-support", "http-get"]),
     // It knows the others by what their programs print, and versions by their order.
@@ -49,6 +49,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
             "disk-image",
             "etcd-lab",
             "file-server",
+            "flash",
             "http-get",
             "payload",
             "slots",

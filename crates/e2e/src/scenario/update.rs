@@ -194,7 +194,7 @@ pub fn wait_until_taken(guest: &Guest, version: &Version) -> anyhow::Result<()> 
 }
 
 /// Fails unless `image` runs from `slot`, all is well, and the ESP has the entries of `good` without counters.
-fn arrived(guest: &Guest, image: &Image, slot: &str, good: &[&Image]) -> anyhow::Result<()> {
+pub fn arrived(guest: &Guest, image: &Image, slot: &str, good: &[&Image]) -> anyhow::Result<()> {
     let state = guest.settled()?;
     ensure!(state == "running", "the system is {state}");
     runs(guest, image)?;

@@ -3,20 +3,22 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-use std::io::{Cursor, Seek as _, SeekFrom, Write as _};
+use std::io::{Cursor, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
 
 use disk_image::fat::{self, FatSpec};
 use disk_image::{
     DiskPlan, Extent, LogicalBlockSize, PartitionPlan, PartitionType, Uuid, cleared_uuid, write_table,
 };
-use flash::{Plan, Survey, survey};
+use flash::{Composed, Parts, Plan, Sizes, Survey, compose, survey};
 
 pub const MIB: u64 = 1 << 20;
 pub const CONFIG: (&str, &[u8]) = ("cloud-config.yml", b"#cloud-config\nhostname: flashed\n");
 
 /// Partitions in the order of a disk, in MiB; slot B is empty.
 pub const SMALL: [u64; 6] = [8, 4, 1, 2, 1, 5];
+/// The same with slots that are alike.
+pub const EVEN: [u64; 6] = [8, 4, 1, 4, 1, 5];
 pub const LARGE: [u64; 6] = [40, 8, 1, 8, 1, 20];
 
 /// Returns an image with a loader on `esp`, a `/usr` with a hole, and an empty `oem`.
@@ -66,7 +68,42 @@ fn put(dev: &mut Cursor<Vec<u8>>, offset: u64, bytes: &[u8]) {
 }
 
 pub fn surveyed(image: &[u8]) -> Survey {
-    survey(&mut &image[..], &mut |_| ControlFlow::Continue(())).unwrap()
+    surveyed_in(image, LogicalBlockSize::Lb512)
+}
+
+pub fn surveyed_in(image: &[u8], block_size: LogicalBlockSize) -> Survey {
+    survey(&mut &image[..], block_size, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// Bytes of the `/usr` of [`composed`]; no multiple of a chunk, with a hole.
+pub fn usr() -> Vec<u8> {
+    let mut usr = vec![0xe5; 2_500_000];
+    usr[1_100_000..2_200_000].fill(0);
+    usr
+}
+
+/// Returns an image that is laid anew from parts.
+pub fn composed(sizes_mib: [u64; 6], block_size: LogicalBlockSize) -> Composed {
+    let [esp, usr_mib, verity, _, _, oem] = sizes_mib.map(|mib| mib * MIB);
+    let file = |path: &str, bytes: &[u8]| (path.to_owned(), bytes.to_vec());
+    let parts = Parts {
+        block_size,
+        sizes: Sizes { esp, usr: usr_mib, verity, oem },
+        version: &"1.2.3".parse().unwrap(),
+        root_hash: &std::array::from_fn(|idx| u8::try_from(idx).unwrap()),
+        usr_len: u64::try_from(usr().len()).unwrap(),
+        verity: b"verity",
+        esp: &[file("EFI/BOOT/BOOTX64.EFI", &[0x5a; 1_500_000]), file("loader/loader.conf", b"timeout 0\n")],
+        oem: &[file("notes", b"of the first machine")],
+    };
+    compose(&parts).unwrap()
+}
+
+/// Returns all of its bytes.
+pub fn composed_bytes(sizes_mib: [u64; 6], block_size: LogicalBlockSize) -> Vec<u8> {
+    let mut bytes = vec![];
+    composed(sizes_mib, block_size).reader(&usr()[..]).read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 /// Returns the plan for a device, with identifiers that count up from `seed`.

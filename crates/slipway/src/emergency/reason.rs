@@ -48,7 +48,14 @@ fn missing(host: &Host) -> Option<String> {
     };
     for (uuid, what) in [(data, "usr"), (verity, "usr verity")] {
         if !host.path("/dev/disk/by-partuuid").join(&uuid).exists() {
-            return Some(format!("no {what} partition {uuid} for root hash {root_hash}"));
+            let missing = format!("no {what} partition {uuid} for root hash {root_hash}");
+            return Some(match on_another_disk(host, &uuid) {
+                None => missing,
+                Some(disk) => format!(
+                    "{missing} on the disk that was started; another disk has one, {disk}: take one of them out, or \
+                     choose in the firmware which is started"
+                ),
+            });
         }
     }
     if !host.path("/dev/mapper/usr").exists() {
@@ -60,6 +67,18 @@ fn missing(host: &Host) -> Option<String> {
     let mounts = host.read("/proc/self/mountinfo").ok().flatten().unwrap_or_default();
     let root_mounted = mounts.lines().any(|line| line.split(' ').nth(4) == Some("/sysroot"));
     (!root_mounted).then(|| "the root file system was not mounted".to_owned())
+}
+
+/// Returns by which way another disk than the one that was started is attached, if it has that partition: its links by
+/// UUID alone are not made (61-slipway-disk.rules).
+fn on_another_disk(host: &Host, uuid: &str) -> Option<String> {
+    const BY_PATH: &str = "/dev/disk/by-path";
+    // A folder that cannot be listed has no disk to name.
+    let ways = host.list(BY_PATH).unwrap_or_default();
+    let has_it = |way: &String| {
+        way.ends_with("-part") && host.path(BY_PATH).join(way).join("by-partuuid").join(uuid).exists()
+    };
+    ways.iter().find(|way| has_it(way)).map(|way| way.trim_end_matches("-part").to_owned())
 }
 
 /// Returns the UUIDs of the slot of a root hash: its first and its last 128 bits.
@@ -97,6 +116,16 @@ mod tests {
         check(&[], &format!("no usr partition 00112233-4455-6677-8899-aabbccddeeff for root hash {HASH}"));
         let no_verity = "no usr verity partition 01234567-89ab-cdef-0123-456789abcdef for root hash";
         check(&[DATA], &format!("{no_verity} {HASH}"));
+        let other = "/dev/disk/by-path/pci-0000:00:04.0-nvme-1-part/by-partuuid/\
+                     00112233-4455-6677-8899-aabbccddeeff";
+        check(
+            &[other, "/dev/disk/by-path/pci-0000:00:04.0-nvme-1"],
+            &format!(
+                "no usr partition 00112233-4455-6677-8899-aabbccddeeff for root hash {HASH} on the disk that was \
+                 started; another disk has one, pci-0000:00:04.0-nvme-1: take one of them out, or choose in the \
+                 firmware which is started"
+            ),
+        );
         check(&[DATA, VERITY], &format!("the verity device of /usr did not open with root hash {HASH}"));
         check(&[DATA, VERITY, "/dev/mapper/usr"], "/usr was not mounted");
         let mounted = [DATA, VERITY, "/dev/mapper/usr", "/sysroot/usr/lib/os-release"];

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ::flash::{Survey, SurveyError, survey};
 use anyhow::{Context as _, ensure};
+use disk_image::LogicalBlockSize;
 use payload::sums::{self, SIGNATURE_FILE, SUMS_FILE, SUMS_MAX};
 use payload::{Digest, ENVELOPE_MAX, KeyId};
 
@@ -200,7 +201,7 @@ impl Image {
         );
         let mut go_on =
             |_| if ctx.cancel.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        survey(&mut self.reader()?, &mut go_on).map_err(|err| match err {
+        survey(&mut self.reader()?, LogicalBlockSize::Lb512, &mut go_on).map_err(|err| match err {
             SurveyError::Interrupted => interrupted(),
             err => err.into(),
         })
