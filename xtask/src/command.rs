@@ -5,6 +5,7 @@ pub mod build_image;
 pub mod ci;
 pub mod cluster;
 pub mod compare;
+pub mod docs;
 pub mod flash;
 pub mod keys;
 pub mod lock;

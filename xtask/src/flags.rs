@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use checks::{Bench, Ci, Compare, Image, Measure, Report, Soak, Test, Tier};
+pub use checks::{Bench, Ci, Compare, Docs, Image, Measure, Report, Soak, Test, Tier};
 pub use cluster::{Cluster, ClusterApply, ClusterCommand, ClusterUp};
 pub use flash::Flash;
 pub use release::{Release, VerifyRelease};
@@ -58,6 +58,8 @@ pub enum Command {
     Serve(Serve),
     /// Check a cloud-config: exit code 0 if it is right, 1 with errors, 3 with warnings alone
     ValidateConfig(ValidateConfig),
+    /// Build the documentation site into target/site and check its links
+    Docs(Docs),
     /// Compare two builds byte by byte and name the first difference
     Compare(Compare),
     /// Run every check that CI runs

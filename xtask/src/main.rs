@@ -33,6 +33,7 @@ mod reproduce;
 mod sbom;
 mod seeded;
 mod segments;
+mod site;
 mod stage;
 #[cfg(test)]
 mod tidy;
@@ -72,6 +73,7 @@ fn run(flags: flags::Xtask) -> anyhow::Result<ExitCode> {
         flags::Command::Serve(args) => command::serve::run(&ctx, &args),
         // Scripts tell errors and warnings apart by the exit code.
         flags::Command::ValidateConfig(args) => return command::validate_config::run(&args),
+        flags::Command::Docs(args) => command::docs::run(&ctx, &args),
         flags::Command::Compare(args) => command::compare::run(&ctx, &args),
         flags::Command::Ci(args) => command::ci::run(&ctx, &args),
         flags::Command::Test(args) => command::test::run(&ctx, &args),

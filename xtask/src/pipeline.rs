@@ -26,10 +26,12 @@ use crate::tools::Tools;
 pub const BUILD: &str = "build";
 /// Group of tools that runs and judges it.
 pub const VM: &str = "vm";
-/// Group of tools that has a browser, which judges the status page.
+/// Group of tools that has a browser, which judges the status page and the documentation site.
 pub const BROWSER: &str = "browser";
+/// Group of tools that makes the documentation site.
+pub const DOCS: &str = "docs";
 /// All groups that `cargo xtask ci` uses.
-pub const TESTED: [&str; 3] = [BUILD, VM, BROWSER];
+pub const TESTED: [&str; 4] = [BUILD, VM, BROWSER, DOCS];
 /// Package whose version is that of the C library.
 const LIBC: &str = "libc6";
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -24,6 +24,9 @@ const TAIL: u64 = 1024;
 const EROFS_EXTENT: u32 = 128 << 10;
 /// 9 packs in half the time in which clusters of a fixed length took level 3, and 6 % better.
 const EROFS_LEVEL: u32 = 9;
+
+/// The browser; what is in `/usr/bin` is a script for a shell that its tree has not.
+const BROWSER: &str = "/usr/lib/chromium/chromium-headless-shell";
 
 /// A tools tree and the way to run its programs without network.
 #[derive(Debug)]
@@ -66,6 +69,17 @@ pub struct Uki<'a> {
     pub cmdline: &'a str,
     /// Output.
     pub out: &'a Path,
+}
+
+/// What a browser made of a page.
+#[derive(Debug)]
+pub struct Look {
+    /// The document after its scripts ran.
+    pub text: String,
+    /// What the browser and the page's console said.
+    pub said: String,
+    /// The browser's log of requests, as JSON.
+    pub requests: String,
 }
 
 impl<'a> Tools<'a> {
@@ -216,6 +230,45 @@ impl<'a> Tools<'a> {
         self.run_logged("qemu-img", in_sandbox(cmd.into(), &sandbox))
     }
 
+    /// Makes the book in a folder that has its `book.toml`, and returns what mdBook said.
+    pub fn mdbook(&self, dir: &Path) -> anyhow::Result<String> {
+        let sandbox = self.sandbox().bind(dir.to_path_buf());
+        let argv = sandbox.argv("mdbook".as_ref());
+        let (program, argv) = split(&argv)?;
+        let sh = shell()?;
+        let output =
+            said("mdbook", in_sandbox(cmd!(sh, "{program} {argv...} build {dir}").into(), &sandbox))?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        if self.ctx.log.verbose() {
+            self.ctx.log.line(text.trim_end());
+        }
+        Ok(text)
+    }
+
+    /// Opens a page that lies in a folder in the browser, without a network.
+    pub fn browser(&self, dir: &Path, page: &Path) -> anyhow::Result<Look> {
+        let work = tempfile::tempdir().context("creating a folder for the browser")?;
+        let sandbox = self.sandbox().ro_bind(dir.to_path_buf()).bind(work.path().to_path_buf());
+        let argv = sandbox.argv(BROWSER.as_ref());
+        let (program, argv) = split(&argv)?;
+        let requests = work.path().join("requests.json");
+        let sh = shell()?;
+        // It is in a sandbox already, in which it cannot make another.
+        let cmd = cmd!(
+            sh,
+            "{program} {argv...} --headless --no-sandbox --disable-gpu --no-first-run
+             --disable-background-networking --disable-component-update --disable-sync --enable-logging=stderr
+             --log-net-log={requests} --dump-dom file://{page}"
+        );
+        let output = said("the browser", in_sandbox(cmd.into(), &sandbox))?;
+        Ok(Look {
+            text: String::from_utf8_lossy(&output.stdout).into_owned(),
+            said: String::from_utf8_lossy(&output.stderr).into_owned(),
+            requests: std::fs::read_to_string(&requests)
+                .with_context(|| format!("reading {}", requests.display()))?,
+        })
+    }
+
     fn sandbox(&self) -> Sandbox {
         Sandbox::new(&self.tree).without_network()
     }
@@ -268,6 +321,14 @@ impl<'a> Tools<'a> {
             log.display()
         )
     }
+}
+
+/// Runs a program to its end and returns what it said.
+fn said(name: &str, mut command: Command) -> anyhow::Result<Output> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting {name}"))?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{name} failed ({}):\n{}", output.status, words.trim());
+    Ok(output)
 }
 
 fn in_sandbox(mut command: Command, sandbox: &Sandbox) -> Command {

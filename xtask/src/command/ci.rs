@@ -5,7 +5,7 @@ use std::process::Stdio;
 use anyhow::Context as _;
 
 use crate::checks::{self, Check};
-use crate::command::{build_image, soak, test};
+use crate::command::{build_image, docs, soak, test};
 use crate::ctx::Ctx;
 use crate::definition::Definition;
 use crate::judges::Judges;
@@ -22,6 +22,7 @@ pub fn run(ctx: &Ctx, args: &flags::Ci) -> anyhow::Result<()> {
         Check::new("lints", || cargo::run(ctx, &clippy)),
         Check::counting("unit tests and house rules", || test::unit(ctx, None)),
         Check::new("packages", || packages(ctx, &args.inputs)),
+        Check::new("documentation site", || docs::build(ctx, &args.inputs).map(drop)),
         Check::new("image", || build_image::run(ctx, &build)),
         Check::new("the same bytes again, elsewhere, as an ordinary user", || reproduced(ctx, &image)),
         Check::counting("judges", || test::judge(ctx, &image, None)),

@@ -60,7 +60,8 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     let tree = command::run::tools(ctx, &args.inputs)?;
     crates.env("RUST_TEST_THREADS", JUDGES_AT_ONCE);
     crates.env("SLIPWAY_JUDGES", &programs).env("SLIPWAY_TOOLS", &tree).env("TMPDIR", &temporary);
-    crates.env("SLIPWAY_BROWSER", command::run::tools_of(ctx, &args.inputs, pipeline::BROWSER)?);
+    let browser = command::run::tools_of(ctx, &args.inputs, pipeline::BROWSER)?;
+    crates.env("SLIPWAY_BROWSER", &browser);
     let mut all = Vec::new();
     if filter.is_none_or(|filter| "crates".contains(filter)) {
         all.push(Check::counting("crates' judge tests", move || {
@@ -75,8 +76,11 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
             cargo::counted(interrupted, "cargo test --test interrupt")
         }));
     }
+    let site = Check::counting("the documentation site in a browser", || {
+        command::docs::judge(ctx, &browser, &command::docs::build(ctx, &args.inputs)?)
+    });
     let wanted = |check: &Check<'_>| filter.is_none_or(|filter| check.name.contains(filter));
-    all.extend(judged.checks(ctx, &judges).into_iter().filter(wanted));
+    all.extend(std::iter::once(site).chain(judged.checks(ctx, &judges)).filter(wanted));
     checks::run_all(ctx, all)
 }
 

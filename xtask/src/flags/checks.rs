@@ -16,6 +16,13 @@ pub struct Ci {
     pub inputs: Inputs,
 }
 
+/// Arguments of `docs`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Docs {
+    #[command(flatten)]
+    pub inputs: Inputs,
+}
+
 /// Arguments of `test`.
 #[derive(Args, Clone, Debug)]
 pub struct Test {

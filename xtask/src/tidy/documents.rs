@@ -6,6 +6,7 @@ use clap::CommandFactory as _;
 
 use super::{assert_none, read, repo, tracked_ending};
 use crate::flags::Xtask;
+use crate::site::links::local_targets;
 
 #[test]
 fn links_between_documents_lead_somewhere() {
@@ -13,7 +14,7 @@ fn links_between_documents_lead_somewhere() {
     for path in tracked_ending(&[".md"]) {
         let text = read(&path);
         let dir = repo().join(&path).parent().unwrap().to_path_buf();
-        for target in links(&text) {
+        for target in local_targets(&text) {
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let file = if file.is_empty() { repo().join(&path) } else { dir.join(file) };
             if !file.exists() {
@@ -54,9 +55,24 @@ fn every_command_is_in_the_readme() {
 }
 
 #[test]
+fn the_quick_start_page_has_the_commands_of_the_readme() {
+    let readme = read("README.md");
+    let start = readme.split("## Quick start").nth(1).and_then(|text| text.split("\n## ").next()).unwrap();
+    let of = |text: &str| -> BTreeSet<String> {
+        let words = text.split("cargo xtask ").skip(1).filter_map(|rest| rest.split([' ', '`', '\n']).next());
+        words.map(str::to_owned).collect()
+    };
+    let (wanted, found) = (of(start), of(&read("docs/quick-start.md")));
+    assert!(wanted.len() > 3, "the quick start of README.md names only {wanted:?}");
+    let missing: Vec<String> = wanted.difference(&found).cloned().collect();
+    assert_none("commands of README.md's quick start that docs/quick-start.md does not have", &missing);
+}
+
+#[test]
 fn decisions_have_a_date_and_say_context_choice_and_alternatives() {
     let mut found = Vec::new();
-    for path in tracked_ending(&[".md"]).into_iter().filter(|path| path.starts_with("docs/decisions/")) {
+    let is_record = |path: &String| path.starts_with("docs/decisions/") && !path.ends_with("/README.md");
+    for path in tracked_ending(&[".md"]).into_iter().filter(is_record) {
         let name = path.rsplit('/').next().unwrap();
         let dated = name.get(..11).is_some_and(|date| {
             date.bytes().enumerate().all(|(idx, byte)| match idx {
@@ -128,27 +144,6 @@ fn the_manifests_fields_are_all_described() {
     assert_none("fields that docs/formats/manifest.md does not describe", &missing);
 }
 
-/// Targets of `[text](target)` that are not on the network, outside of code.
-fn links(text: &str) -> Vec<&str> {
-    let mut in_code = false;
-    let mut found = Vec::new();
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            in_code = !in_code;
-        }
-        if in_code {
-            continue;
-        }
-        for rest in line.split("](").skip(1) {
-            let target = rest.split(')').next().unwrap_or_default();
-            if !target.contains("://") && !target.starts_with("mailto:") {
-                found.push(target);
-            }
-        }
-    }
-    found
-}
-
 /// What GitHub and others make of the headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
@@ -214,7 +209,6 @@ fn the_rules_find_what_they_look_for() {
     assert!(check_command("build-image --locked` and").is_ok());
     assert!(check_command("build-imaeg").is_err());
     assert!(check_command("build-image --lokced").is_err());
-    assert_eq!(links("a [b](c.md) [d](https://e) `x`"), ["c.md"]);
     assert_eq!(row("| A04+ | x | `first_boot`, `two` |"), Some(("A04", vec!["first_boot", "two"])));
     assert!(anchors("# A b: c\n").contains("a-b-c"));
 }
