@@ -207,11 +207,13 @@ impl Bom {
     }
 
     /// Root hash of the image that it describes.
+    #[cfg(test)]
     pub fn root_hash(&self) -> Option<&str> {
         self.metadata.component.property("root-hash")
     }
 
     /// Packages of the distribution.
+    #[cfg(test)]
     pub fn packages(&self) -> impl Iterator<Item = &Component> {
         self.components.iter().filter(|it| it.bom_ref.starts_with("pkg:deb/"))
     }
@@ -249,12 +251,14 @@ impl Component {
     }
 
     /// Value of one of our properties.
+    #[cfg(test)]
     pub fn property(&self, name: &str) -> Option<&str> {
         let name = property_name(name);
         self.properties.iter().find(|it| it.name == name).map(|it| it.value.as_str())
     }
 
     /// Name and version of the source package.
+    #[cfg(test)]
     pub fn source(&self) -> Option<Source> {
         let of = self.pedigree.as_ref()?.ancestors.first()?;
         Some(Source { name: of.name.clone(), version: of.version.clone() })
