@@ -10,6 +10,7 @@ mod ctx;
 mod definition;
 mod durable;
 mod elf;
+mod firmware;
 mod flags;
 mod hash;
 mod identity;
