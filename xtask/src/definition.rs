@@ -128,6 +128,8 @@ pub struct Prune {
     pub paths: Vec<Spanned<String>>,
     /// Below `usr/lib/modules/<version>/kernel`.
     pub modules: Vec<Spanned<String>>,
+    /// Below `usr/lib/firmware`: what stays although no module names it.
+    pub firmware_kept: Vec<Spanned<String>>,
 }
 
 /// What is taken from the assembled packages into the initrd.
@@ -347,7 +349,8 @@ impl Definition {
                 format!("budgets: `{}` is not an optional group of packages", group.value)
             })?;
         }
-        for glob in self.prune.paths.iter().chain(&self.prune.modules).chain(&self.initrd.paths) {
+        let Prune { paths, modules, firmware_kept } = &self.prune;
+        for glob in paths.iter().chain(modules).chain(firmware_kept).chain(&self.initrd.paths) {
             let result = globset::Glob::new(&glob.value);
             check(glob, result.is_ok(), || {
                 format!("malformed glob: {}", result.err().map(|err| err.to_string()).unwrap_or_default())

@@ -75,6 +75,14 @@ fn opened(desc: &[u8]) -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
+/// Bytes of the section of that name; `None` without one.
+pub fn section<'a>(bytes: &'a [u8], name: &str) -> anyhow::Result<Option<&'a [u8]>> {
+    let (header, endian) = header(bytes)?;
+    let sections = header.sections(endian, bytes)?;
+    let found = sections.section_by_name(endian, name.as_bytes());
+    Ok(found.map(|(_, section)| section.data(endian, bytes)).transpose()?)
+}
+
 fn header(bytes: &[u8]) -> anyhow::Result<(&FileHeader64<Endianness>, Endianness)> {
     let header = FileHeader64::<Endianness>::parse(bytes).context("not a 64-bit ELF file")?;
     Ok((header, header.endian()?))

@@ -12,6 +12,7 @@ mod definition;
 mod disk_format;
 mod durable;
 mod elf;
+mod firmware;
 mod flags;
 mod git;
 mod hash;

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the tiers of the tests, together or one of them.
 
+mod hardware;
 mod image;
 
 use std::path::PathBuf;

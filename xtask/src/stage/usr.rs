@@ -19,9 +19,9 @@ use crate::ownership;
 use crate::stage::{agents, modules, owners, rootfs};
 use crate::tools::Tools;
 use crate::tree::{Node, Tree};
-use crate::{accounts, contents, identity, licences};
+use crate::{accounts, contents, firmware, identity, licences};
 
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// All that `/usr` is made of.
 #[derive(Debug)]
@@ -133,6 +133,8 @@ fn key(ctx: &Ctx, input: &Input<'_>) -> anyhow::Result<String> {
     key.add("epoch", &input.epoch.to_le_bytes());
     key.add("product", definition.product.value.as_bytes());
     key.add("prune", format!("{:?}", definition::names(&definition.prune.paths)).as_bytes());
+    let kept = &definition.prune.firmware_kept;
+    key.add("firmware", format!("{:?}", definition::names(kept)).as_bytes());
     for row in &definition.ownership {
         let row = format!("{} {} {} {}", row.path.value, row.owner, row.group, row.mode.value);
         key.add("ownership", row.as_bytes());
@@ -167,6 +169,8 @@ fn assemble(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<(
     tree.remove(&format!("usr/lib/modules/{}", input.modules.kernel));
     tree.overlay(Tree::load(&input.modules.root, "usr")?);
     tree.0.retain(|path, _| !modules::is_text_index(path));
+    let asked_for = firmware::of_modules(&tree)?;
+    firmware::prune(&mut tree, &asked_for, &globs(&definition.prune.firmware_kept)?);
     tree.rename("etc", "usr/share/factory/etc");
     tree.overlay(licences);
     let contents = contents::by_package(&input.rootfs.root, &tree, product)?;

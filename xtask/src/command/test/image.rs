@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::hardware;
 use crate::checks::Check;
 use crate::command::report;
 use crate::ctx::Ctx;
@@ -72,6 +73,7 @@ impl Judged {
             Check::new("ukify inspect shows the sections and the root hash", || self.uki(judges)),
             Check::new("the initrd unpacks by the kernel's rules", || self.initrd()),
             Check::new("systemd-analyze verify accepts our units", || self.units(ctx, judges)),
+            Check::new("the hardware page's modules ship with their firmware", || self.hardware(ctx, judges)),
         ];
         // With other keys than the committed ones, only who has them can judge.
         if self.manifest.insecure_keys && self.manifest.artifacts.contains_key("payload") {
@@ -249,6 +251,17 @@ impl Judged {
         judges.systemd_analyze_verify(&usr, &etc, &names.collect::<Vec<_>>())?;
         let paths: Vec<String> = initrd.iter().map(|path| path.display().to_string()).collect();
         judges.systemd_analyze_verify(&usr, &etc, &paths)?;
+        durable::remove_if_there(&usr)
+    }
+
+    fn hardware(&self, ctx: &Ctx, judges: &Judges) -> anyhow::Result<()> {
+        let usr = judges.work().join("usr");
+        durable::remove_if_there(&usr)?;
+        judges.extract_erofs(&self.artifact("usr")?, &usr)?;
+        let path = ctx.repo.join(hardware::PAGE);
+        let page = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let has_firmware = self.manifest.packages.iter().any(|package| package.name.starts_with("firmware-"));
+        hardware::check(&page, &usr, has_firmware)?;
         durable::remove_if_there(&usr)
     }
 
