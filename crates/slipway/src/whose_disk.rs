@@ -116,6 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn the_rules_are_the_same_in_both_systems_and_about_slots() {
+        let rules = include_str!("../../../overlays/slipway/usr/lib/udev/rules.d/61-slipway-disk.rules");
+        let of_initrd =
+            include_str!("../../../overlays/slipway/initrd/usr/lib/udev/rules.d/61-slipway-disk.rules");
+        assert_eq!(rules, of_initrd);
+        let [usr, verity] =
+            [PartitionType::UsrX86_64, PartitionType::UsrVerityX86_64].map(PartitionType::guid);
+        assert!(rules.contains(&format!("{{ID_PART_ENTRY_TYPE}}!=\"{usr}|{verity}\"")), "{rules}");
+        assert!(rules.contains(&format!("{{{PROPERTY}}}!=\"other\"")), "{rules}");
+    }
+
+    #[test]
     fn later_the_disk_is_the_one_with_the_running_usr() {
         let tree = two_disks();
         assert!(is_own(&tree.host, "vdb").unwrap());
