@@ -10,6 +10,7 @@ mod identity;
 mod lost_table;
 mod next;
 mod power_cuts;
+mod published;
 mod reboot;
 mod rolling;
 mod talk;
@@ -37,6 +38,20 @@ pub const ALL: &[Scenario] = &[
         boots: 1,
         machines: 1,
         run: containers::run,
+    },
+    Scenario {
+        name: "kernel_and_initrd_start_without_a_disk",
+        acceptance: &[],
+        boots: 1,
+        machines: 1,
+        run: published::netboot,
+    },
+    Scenario {
+        name: "the_image_starts_in_every_format",
+        acceptance: &[],
+        boots: 1,
+        machines: 1,
+        run: published::formats,
     },
     Scenario { name: "etcd_serves_v2_and_v3", acceptance: &[], boots: 1, machines: 1, run: etcd::run },
     Scenario {

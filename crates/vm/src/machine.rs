@@ -43,6 +43,10 @@ pub enum DiskFormat {
     Qcow2,
     /// The bytes of the disk.
     Raw,
+    /// VMware's sparse file.
+    Vmdk,
+    /// Virtual PC's file of fixed length: the bytes of the disk, and a footer.
+    Vpc,
 }
 
 /// Where the first serial port goes.
@@ -237,6 +241,8 @@ impl Machine {
         let format = match self.disk_format {
             DiskFormat::Qcow2 => "qcow2",
             DiskFormat::Raw => "raw",
+            DiskFormat::Vmdk => "vmdk",
+            DiskFormat::Vpc => "vpc",
         };
         // Flushes reach the host's page cache only: a killed QEMU loses nothing, and tests need no more.
         if self.record_writes {
