@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use crate::durable;
 use crate::hash;
 use crate::lock::Row;
+use crate::release::sources::ARCHITECTURE as SOURCE;
 
 /// What a look into the cache found.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +46,9 @@ impl Packages {
 
     /// Returns where a checked package lies.
     pub fn path(&self, row: &Row) -> PathBuf {
-        self.dir.join(format!("{}.deb", row.sha256))
+        // Files of source packages have all kinds of ends.
+        let end = if row.architecture == SOURCE { SOURCE } else { "deb" };
+        self.dir.join(format!("{}.{end}", row.sha256))
     }
 
     /// Returns where a download of it grows.

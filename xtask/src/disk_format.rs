@@ -25,10 +25,10 @@ impl DiskFormat {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Qcow2, Self::Vmdk, Self::Vhd];
 
-    /// The format that is asked for, unless it is the raw one.
+    /// The format that is asked for, unless it is the raw one or no disk.
     pub fn of(format: Format) -> Option<Self> {
         match format {
-            Format::Raw => None,
+            Format::Raw | Format::Netboot => None,
             Format::Qcow2 => Some(Self::Qcow2),
             Format::Vmdk => Some(Self::Vmdk),
             Format::Vhd => Some(Self::Vhd),

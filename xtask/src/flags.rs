@@ -99,7 +99,7 @@ pub struct BuildImage {
     /// A further folder laid over /usr after those of overlays/ (may be given several times)
     #[arg(long, value_name = "DIR")]
     pub overlay: Vec<PathBuf>,
-    /// Disk image formats to write beside the raw one
+    /// What to write beside the raw disk image
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
     pub format: Vec<Format>,
     #[command(flatten)]
@@ -184,7 +184,7 @@ pub struct Inputs {
     pub mirror: Option<String>,
 }
 
-/// Disk image formats beside raw.
+/// What else the image is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Format {
     /// Sparse raw image, always written.
@@ -195,4 +195,6 @@ pub enum Format {
     Vmdk,
     /// Virtual PC's image of fixed length, which Hyper-V and Azure take.
     Vhd,
+    /// Kernel and initrd that start without a disk, with a script for iPXE.
+    Netboot,
 }

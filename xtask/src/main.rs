@@ -26,6 +26,7 @@ mod lock;
 mod log;
 mod manifest;
 mod mirror;
+mod needed;
 mod ownership;
 mod payload_file;
 mod pipeline;
@@ -41,6 +42,7 @@ mod tidy;
 mod time;
 mod tools;
 mod tree;
+mod words;
 
 use std::process::ExitCode;
 

@@ -18,7 +18,8 @@ use crate::keys::Keys;
 use crate::lock::Row;
 use crate::manifest::Package;
 use crate::stage::{
-    agents, disk, initrd, manifest, modules, owners, payload, rootfs, sbom, tools as tools_tree, uki, usr,
+    agents, disk, initrd, manifest, modules, netboot, owners, payload, rootfs, sbom, tools as tools_tree,
+    uki, usr,
 };
 use crate::tools::Tools;
 
@@ -192,6 +193,19 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
         };
         Some(payload::run(ctx, &input)?)
     };
+    let netboot = if args.format.contains(&flags::Format::Netboot) {
+        let input = netboot::Input {
+            product: &definition.product.value,
+            version: &version,
+            rootfs: &rootfs,
+            modules: &modules,
+            usr: &usr,
+            uki: &uki,
+        };
+        Some(netboot::run(ctx, &input)?)
+    } else {
+        None
+    };
     let converter = if converts { Tools::new(ctx, tools(ctx, &inputs, VM)?.path) } else { programs };
     let output = manifest::run(
         ctx,
@@ -208,6 +222,7 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
             disk: &disk,
             sbom: &sbom,
             payload: payload.as_ref(),
+            netboot: netboot.as_ref(),
             out: &out,
             formats: &args.format,
         },
@@ -225,6 +240,7 @@ pub fn build(ctx: &Ctx, args: &flags::BuildImage) -> anyhow::Result<Built> {
     ]
     .into_iter()
     .chain(payload.as_ref().map(|payload| &payload.timing))
+    .chain(netboot.as_ref().map(|netboot| &netboot.timing))
     .cloned()
     .collect();
     manifest::report(&out, &timings)?;

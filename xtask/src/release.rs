@@ -7,9 +7,11 @@ use anyhow::Context as _;
 use crate::disk_format::DiskFormat;
 use crate::hash;
 use crate::manifest::Manifest;
+use crate::stage::netboot;
 
 pub mod notes;
 pub mod provenance;
+pub mod sources;
 pub mod sums;
 
 /// For people: what is new.
@@ -22,6 +24,10 @@ pub const PACKAGES_DIR: &str = "packages";
 pub const UPDATE_DIR: &str = "update";
 /// The locks of the build, as in `image/`.
 pub const LOCKS: [&str; 2] = ["packages.lock", "tools.lock"];
+/// The files of the source packages that everything in `packages/` was built from.
+pub const SOURCES_LOCK: &str = "sources.lock";
+/// Folder of those files, where they are wanted.
+pub const SOURCES_DIR: &str = "sources";
 /// End of the build manifest's name.
 const MANIFEST_END: &str = ".manifest.json";
 
@@ -55,6 +61,11 @@ impl Names {
     /// The image in another format.
     pub fn disk(&self, format: DiskFormat) -> String {
         format!("{}.{}", self.stem, format.suffix())
+    }
+
+    /// Kernel, initrd and script for a start from the network.
+    pub fn netboot(&self) -> [String; 3] {
+        netboot::ENDS.map(|end| format!("{}.{end}", self.stem))
     }
 
     /// The build manifest.

@@ -206,18 +206,6 @@ impl Bom {
         Ok(bom)
     }
 
-    /// Root hash of the image that it describes.
-    #[cfg(test)]
-    pub fn root_hash(&self) -> Option<&str> {
-        self.metadata.component.property("root-hash")
-    }
-
-    /// Packages of the distribution.
-    #[cfg(test)]
-    pub fn packages(&self) -> impl Iterator<Item = &Component> {
-        self.components.iter().filter(|it| it.bom_ref.starts_with("pkg:deb/"))
-    }
-
     /// Crates in our programs.
     pub fn crates(&self) -> impl Iterator<Item = &Component> {
         self.components.iter().filter(|it| it.bom_ref.starts_with("pkg:cargo/"))
@@ -248,20 +236,6 @@ impl Component {
     /// Its package URL.
     pub fn purl(&self) -> Option<&str> {
         self.purl.as_deref()
-    }
-
-    /// Value of one of our properties.
-    #[cfg(test)]
-    pub fn property(&self, name: &str) -> Option<&str> {
-        let name = property_name(name);
-        self.properties.iter().find(|it| it.name == name).map(|it| it.value.as_str())
-    }
-
-    /// Name and version of the source package.
-    #[cfg(test)]
-    pub fn source(&self) -> Option<Source> {
-        let of = self.pedigree.as_ref()?.ancestors.first()?;
-        Some(Source { name: of.name.clone(), version: of.version.clone() })
     }
 }
 
@@ -365,4 +339,6 @@ fn percent_encoded(text: &str) -> String {
 }
 
 #[cfg(test)]
-pub mod tests;
+mod schema;
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ pub mod fetch;
 pub mod initrd;
 pub mod manifest;
 pub mod modules;
+pub mod netboot;
 pub mod owners;
 pub mod payload;
 pub mod rootfs;

@@ -3,7 +3,7 @@
 //! - [`version`]: how versions compare;
 //! - [`control`]: paragraphs of fields, the syntax of every control file;
 //! - [`dependency`]: `Depends` and its relatives, and [`closure`] over them;
-//! - [`index`] and [`release`]: what an archive offers, and [`signature`]: who vouches for it;
+//! - [`index`], [`source_index`] and [`release`]: what an archive offers, and [`signature`]: who vouches for it;
 //! - [`package`]: what is in a `.deb`, and [`unpack`]: putting it into a folder.
 //!
 //! All but [`unpack`] take bytes or [`std::io::Read`] and touch no file; nothing here asks for the time.
@@ -17,5 +17,6 @@ pub mod index;
 pub mod package;
 pub mod release;
 pub mod signature;
+pub mod source_index;
 pub mod unpack;
 pub mod version;

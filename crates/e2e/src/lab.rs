@@ -25,6 +25,8 @@ pub struct Setup {
     pub image: Image,
     /// Higher versions, in order, with one more system user and unit.
     pub next: Vec<Image>,
+    /// Folder with the image in other formats.
+    pub formats: Option<PathBuf>,
     /// Folder with programs of the image that run here.
     pub judges: Option<PathBuf>,
     /// Folder for disks and logs.
@@ -42,6 +44,15 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// Returns the file of the image with this end of its name, which is not the raw one.
+    pub fn format(&self, end: &str) -> anyhow::Result<PathBuf> {
+        let missing = "this scenario starts the image in other formats: give --formats-dir";
+        let path = self.formats.as_deref().context(missing)?;
+        let path = path.join(format!("{}_{}.{end}", self.image.product, self.image.version));
+        anyhow::ensure!(path.exists(), "{} is missing: build it with `--format`", path.display());
+        Ok(path)
+    }
+
     /// Returns the image's etcd, for stand-ins that run here.
     pub fn programs(&self) -> anyhow::Result<Programs> {
         let missing = "this scenario runs the image's etcd here: give --judges";

@@ -41,6 +41,9 @@ struct Flags {
     /// The tools tree with QEMU, firmware and OpenSSH
     #[arg(long, value_name = "DIR", required_unless_present = "list")]
     tools: Option<PathBuf>,
+    /// Folder with the image in other formats, and what starts it from the network
+    #[arg(long, value_name = "DIR")]
+    formats_dir: Option<PathBuf>,
     /// Folder with programs of the image that run here as stand-ins for services of the Internet
     #[arg(long, value_name = "DIR")]
     judges: Option<PathBuf>,
@@ -129,11 +132,24 @@ fn run(flags: Flags) -> anyhow::Result<bool> {
             choice.accel
         }
     };
+    let formats =
+        flags.formats_dir.map(std::path::absolute).transpose().context("resolving --formats-dir")?;
     let judges = flags.judges.map(std::path::absolute).transpose().context("resolving --judges")?;
     let (seed, patience) = (flags.seed, flags.patience.max(1));
     let cuts = flags.sample_cuts.map_or(Choice::All, |n_cuts| Choice::Sample { n_cuts, seed });
-    let setup =
-        lab::Setup { sandbox, image, next, judges, work, accel, patience, keep: flags.keep, cuts, seed };
+    let setup = lab::Setup {
+        sandbox,
+        image,
+        next,
+        formats,
+        judges,
+        work,
+        accel,
+        patience,
+        keep: flags.keep,
+        cuts,
+        seed,
+    };
     if let Some(dir) = flags.recording {
         let home = vm::Home::claim(&setup.sandbox, &dir).context("opening the recording")?;
         let images: Vec<_> = std::iter::once(&setup.image).chain(&setup.next).collect();

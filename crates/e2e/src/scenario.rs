@@ -11,6 +11,7 @@ mod install;
 mod lost_table;
 mod next;
 mod power_cuts;
+mod published;
 mod reboot;
 mod rolling;
 mod talk;
@@ -59,6 +60,20 @@ pub const ALL: &[Scenario] = &[
         boots: 1,
         machines: 1,
         run: Run::Shared(watchdog::frozen_pid_1),
+    },
+    Scenario {
+        name: "kernel_and_initrd_start_without_a_disk",
+        acceptance: &[],
+        boots: 1,
+        machines: 1,
+        run: Run::Own(published::netboot),
+    },
+    Scenario {
+        name: "the_image_starts_in_every_format",
+        acceptance: &[],
+        boots: 1,
+        machines: 1,
+        run: Run::Own(published::formats),
     },
     Scenario {
         name: "a_reboot_keeps_what_is_the_machines",

@@ -13,6 +13,7 @@
 //! | `console.log`, `console.sock`, `qmp.sock`, `qemu.log` | of the last run |
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ use crate::{Sandbox, disk, ssh};
 
 /// Of [`State`]; another version is treated as stale.
 const STATE_VERSION: u32 = 1;
+/// Length of the footer of Virtual PC's format, in bytes.
+const FOOTER_LEN: u64 = 512;
 /// Firmware variables of a new machine, below the tools tree.
 const VARS_TEMPLATE: &str = "usr/share/OVMF/OVMF_VARS_4M.fd";
 
@@ -131,10 +134,22 @@ impl Home {
     /// When there is no disk.
     pub fn disk_format(&self) -> Result<DiskFormat, Error> {
         let path = self.disk();
-        let mut magic = [0; 4];
-        let read = File::open(&path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));
-        read.map_err(|source| Error::Io { path, source })?;
-        Ok(if &magic == b"QFI\xfb" { DiskFormat::Qcow2 } else { DiskFormat::Raw })
+        let read = File::open(&path).and_then(|file| {
+            let (mut first, mut footer) = ([0; 4], [0; 8]);
+            file.read_exact_at(&mut first, 0)?;
+            // A disk that is shorter than the footer has none.
+            if let Some(at) = file.metadata()?.len().checked_sub(FOOTER_LEN) {
+                file.read_exact_at(&mut footer, at)?;
+            }
+            Ok((first, footer))
+        });
+        let (first, footer) = read.map_err(|source| Error::Io { path, source })?;
+        Ok(match (&first, &footer) {
+            (b"QFI\xfb", _) => DiskFormat::Qcow2,
+            (b"KDMV", _) => DiskFormat::Vmdk,
+            (_, b"conectix") => DiskFormat::Vpc,
+            _ => DiskFormat::Raw,
+        })
     }
 
     /// Gives the machine a new disk that shows `image` and stores only what differs, `size` bytes long, and new
@@ -300,6 +315,24 @@ mod tests {
         drop(b);
         let names: Vec<_> = running(runs.path()).into_iter().map(|(dir, _)| dir).collect();
         assert_eq!(names, [a.dir()]);
+    }
+
+    #[test]
+    fn the_format_of_a_disk_is_seen_from_its_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = home_without_tools(dir.path()).unwrap();
+        let format = |bytes: Vec<u8>| {
+            std::fs::write(home.disk(), bytes).unwrap();
+            home.disk_format().unwrap()
+        };
+        let mut fixed = vec![0; 2048];
+        fixed[1536..1544].copy_from_slice(b"conectix");
+        assert_eq!(format(fixed), DiskFormat::Vpc);
+        assert_eq!(format(b"KDMV and so on".to_vec()), DiskFormat::Vmdk);
+        assert_eq!(format([&b"QFI\xfb"[..], &[0; 600]].concat()), DiskFormat::Qcow2);
+        assert_eq!(format(vec![0; 512]), DiskFormat::Raw);
+        std::fs::write(home.disk(), "x").unwrap();
+        assert!(home.disk_format().is_err());
     }
 
     #[test]

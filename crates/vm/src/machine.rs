@@ -63,6 +63,10 @@ pub enum DiskFormat {
     Qcow2,
     /// The bytes of the disk.
     Raw,
+    /// VMware's sparse file.
+    Vmdk,
+    /// Virtual PC's file of fixed length: the bytes of the disk, and a footer.
+    Vpc,
 }
 
 /// Where the first serial port goes.
@@ -266,6 +270,8 @@ impl Machine {
         let format = match self.disk_format {
             DiskFormat::Qcow2 => "qcow2",
             DiskFormat::Raw => "raw",
+            DiskFormat::Vmdk => "vmdk",
+            DiskFormat::Vpc => "vpc",
         };
         if self.record_writes {
             add("-blockdev", recorded(format));

@@ -16,6 +16,8 @@ use crate::flags;
 use crate::hash;
 use crate::lock::{Difference, IMAGE, Lock, Row};
 use crate::mirror::{self, Mirror};
+use crate::release::sources::SourcesLock;
+use crate::sbom::Source;
 use crate::stage::{fetch, tools};
 
 mod apt;
@@ -103,6 +105,28 @@ pub fn resolve(ctx: &Ctx, definition: &Definition, mirror: &Mirror) -> anyhow::R
     let tree = build_tree(ctx, mirror, &tools)?;
     let packages = lock(image_rows(ctx, definition, &archive, &tree)?);
     Ok(Locks { packages, tools })
+}
+
+/// Looks up the files of source packages in the archive's signed indexes. Fails with those that the mirror has no longer.
+pub fn sources(
+    ctx: &Ctx,
+    definition: &Definition,
+    mirror: &Mirror,
+    wanted: &BTreeSet<Source>,
+) -> anyhow::Result<SourcesLock> {
+    let found = archive::load_sources(ctx, definition, mirror, wanted, now()?)?;
+    let there = found.sources();
+    let gone: Vec<String> =
+        wanted.difference(&there).map(|source| format!("{} {}", source.name, source.version)).collect();
+    if !gone.is_empty() {
+        bail!(
+            "the mirror {mirror} no longer has the sources of {} locked packages: {} (run `cargo xtask lock` and commit the \
+             result)",
+            gone.len(),
+            gone.join(", ")
+        );
+    }
+    Ok(found)
 }
 
 /// Closes every group of tools over itself.

@@ -18,8 +18,9 @@ use crate::keys::Keys;
 use crate::manifest::Manifest;
 use crate::release::{self, Names, notes, provenance, sums};
 use crate::sbom::Bom;
-use crate::{durable, flags, inputs, pipeline};
+use crate::{durable, flags, pipeline};
 
+mod packages;
 mod previous;
 mod refusal;
 
@@ -40,6 +41,7 @@ struct Making<'a> {
     /// The folder that gets its final name at the end.
     work: &'a Path,
     previous: Option<previous::Previous>,
+    packages: packages::Found,
 }
 
 /// Makes the folder, or refuses before anything is built.
@@ -65,11 +67,12 @@ pub fn run(ctx: &Ctx, args: &flags::Release) -> anyhow::Result<()> {
         }
         None => ctx.log.line("no release before this one is known (`--previous DIR` names it)"),
     }
+    let packages = packages::find(ctx, args)?;
     let build = flags::BuildImage {
         version: Some(version.clone()),
         out: Some(ctx.target.join("release-image")),
         keys: args.keys.clone(),
-        format: DiskFormat::ALL.map(DiskFormat::wish).to_vec(),
+        format: DiskFormat::ALL.map(DiskFormat::wish).into_iter().chain([flags::Format::Netboot]).collect(),
         inputs: inputs_of(args),
         ..flags::BuildImage::default()
     };
@@ -84,7 +87,8 @@ pub fn run(ctx: &Ctx, args: &flags::Release) -> anyhow::Result<()> {
     let work = above.join(format!(".tmp-{}", names.stem()));
     durable::remove_if_there(&work)?;
     fs::create_dir(&work).with_context(|| format!("creating {}", work.display()))?;
-    let making = Making { args, keys: &keys, manifest, names, built: &built.out, work: &work, previous };
+    let making =
+        Making { args, keys: &keys, manifest, names, built: &built.out, work: &work, previous, packages };
     let made = fill(ctx, &making).and_then(|files| {
         refusal::there_already(&out)?;
         fs::rename(&work, &out).with_context(|| format!("renaming to {}", out.display()))?;
@@ -99,7 +103,7 @@ pub fn run(ctx: &Ctx, args: &flags::Release) -> anyhow::Result<()> {
 
 /// Fills the folder and signs it. Returns name and length of each file.
 fn fill(ctx: &Ctx, making: &Making<'_>) -> anyhow::Result<Vec<(String, u64)>> {
-    let Making { args, keys, manifest, names, built, work, previous } = making;
+    let Making { args, keys, manifest, names, built, work, previous, packages } = making;
     pack(ctx, &built.join(format!("{}.raw", names.stem())), &work.join(names.raw()))?;
     for format in DiskFormat::ALL {
         let name = names.disk(format);
@@ -109,7 +113,8 @@ fn fill(ctx: &Ctx, making: &Making<'_>) -> anyhow::Result<Vec<(String, u64)>> {
             .or_else(|_| durable::copy_sparse(&from, &to).and_then(|()| fs::remove_file(&from)))
             .with_context(|| format!("moving {}", from.display()))?;
     }
-    for name in [names.manifest(), names.sbom()] {
+    let netboot = names.netboot();
+    for name in [names.manifest(), names.sbom()].into_iter().chain(netboot) {
         let from = built.join(&name);
         fs::copy(&from, work.join(&name)).with_context(|| format!("copying {}", from.display()))?;
     }
@@ -117,7 +122,7 @@ fn fill(ctx: &Ctx, making: &Making<'_>) -> anyhow::Result<Vec<(String, u64)>> {
         let from = ctx.image_dir().join(name);
         fs::copy(&from, work.join(name)).with_context(|| format!("copying {}", from.display()))?;
     }
-    put_packages(ctx, args, &work.join(release::PACKAGES_DIR))?;
+    packages::put(ctx, args, packages, work)?;
     put_keys(&work.join(release::KEYS_DIR), keys)?;
     let signers: Vec<String> = keys.signing.keys().map(KeyId::to_string).collect();
     let changelog = ctx.repo.join("CHANGELOG.md");
@@ -158,22 +163,8 @@ fn put_keys(dir: &Path, keys: &Keys) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts the packages of the image and of the tools that build and check it into a folder, so that nobody needs a mirror
-/// for that.
-fn put_packages(ctx: &Ctx, args: &flags::Release, dir: &Path) -> anyhow::Result<()> {
-    let definition = Definition::read(&ctx.image_dir().join("image.yaml"))?;
-    let inputs = inputs::get(ctx, &definition, &inputs_of(args), &[], &TOOLS)?;
-    let bar = ctx.log.spinner("packages");
-    for (sha256, path) in &inputs.files {
-        ctx.cancel.check()?;
-        durable::link_or_copy(path, &dir.join(format!("{sha256}.deb")))?;
-    }
-    bar.finish_and_clear();
-    Ok(())
-}
-
 fn inputs_of(args: &flags::Release) -> flags::Inputs {
-    flags::Inputs { locked: true, offline: args.offline, mirror: args.mirror.clone() }
+    flags::Inputs { locked: true, offline: false, mirror: args.mirror.clone() }
 }
 
 fn put_report(ctx: &Ctx, making: &Making<'_>, before: Option<&Manifest>) -> anyhow::Result<()> {

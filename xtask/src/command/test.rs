@@ -10,9 +10,11 @@ use anyhow::Context as _;
 
 use crate::checks::{self, Check, Counts};
 use crate::ctx::Ctx;
+use crate::disk_format::{self, DiskFormat};
 use crate::flags::{self, Tier};
 use crate::judges::Judges;
-use crate::{cargo, command, pipeline};
+use crate::tools::Tools;
+use crate::{cargo, command, pipeline, release};
 
 pub use image::Judged;
 
@@ -62,7 +64,7 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
     crates.env("RUST_TEST_THREADS", JUDGES_AT_ONCE);
     crates.env("SLIPWAY_JUDGES", &programs).env("SLIPWAY_TOOLS", &tree).env("TMPDIR", &temporary);
     let browser = command::run::tools_of(ctx, &args.inputs, pipeline::BROWSER)?;
-    crates.env("SLIPWAY_BROWSER", &browser);
+    crates.env("SLIPWAY_BROWSER", &browser).env("SLIPWAY_SBOM", judged.artifact("sbom")?);
     let mut all = Vec::new();
     if filter.is_none_or(|filter| "crates".contains(filter)) {
         all.push(Check::counting("crates' judge tests", move || {
@@ -81,7 +83,8 @@ pub fn judge(ctx: &Ctx, args: &flags::Image, filter: Option<&str>) -> anyhow::Re
         command::docs::judge(ctx, &browser, &command::docs::build(ctx, &args.inputs)?)
     });
     let wanted = |check: &Check<'_>| filter.is_none_or(|filter| check.name.contains(filter));
-    all.extend(std::iter::once(site).chain(judged.checks(ctx, &judges)).filter(wanted));
+    let formats = Check::new("qcow2, vmdk and vhd hold the same disk", || converted(ctx, args, &judges));
+    all.extend([site, formats].into_iter().chain(judged.checks(ctx, &judges)).filter(wanted));
     checks::run_all(ctx, all)
 }
 
@@ -137,6 +140,7 @@ fn e2e(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Command> {
     for next in next_images(ctx, args)? {
         command.arg("--next-image-dir").arg(&next);
     }
+    command.arg("--formats-dir").arg(formats(ctx, args)?);
     let programs = shipped_programs(ctx, args)?;
     command.arg("--judges").arg(&programs);
     command.arg("--tools").arg(&tree).arg("--work").arg(&work);
@@ -145,6 +149,33 @@ fn e2e(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<Command> {
     // Machines that share cores take their time in proportion.
     command.args(["--jobs", &jobs, "--patience", &jobs]);
     Ok(command)
+}
+
+/// Writes the image in all formats, from the stages that it was made of.
+fn formats(ctx: &Ctx, args: &flags::Image) -> anyhow::Result<PathBuf> {
+    let version = Judged::read(&image_dir(ctx, args)?, args.seed)?.manifest.version;
+    let build = flags::BuildImage {
+        version: Some(version.parse().with_context(|| format!("reading the version `{version}`"))?),
+        out: Some(ctx.target.join("image-formats")),
+        format: DiskFormat::ALL.map(DiskFormat::wish).into_iter().chain([flags::Format::Netboot]).collect(),
+        inputs: args.inputs.clone(),
+        ..flags::BuildImage::default()
+    };
+    Ok(pipeline::build(ctx, &build)?.out)
+}
+
+/// Each format of the image converts back to it.
+fn converted(ctx: &Ctx, args: &flags::Image, judges: &Judges) -> anyhow::Result<()> {
+    let dir = formats(ctx, args)?;
+    let manifest = release::read_manifest(&crate::command::report::newest(&dir)?)?;
+    let raw = manifest.artifacts.get("raw").context("the manifest names no raw image")?;
+    let tools = Tools::new(ctx, command::run::tools(ctx, &args.inputs)?);
+    let names = release::Names::of(&manifest);
+    for format in DiskFormat::ALL {
+        let image = dir.join(names.disk(format));
+        disk_format::judge(ctx, &tools, &image, format, (&raw.sha256, raw.size), judges.work())?;
+    }
+    Ok(())
 }
 
 /// Builds the next versions, with one more system user and unit.

@@ -26,8 +26,11 @@ use crate::{command, durable, flags};
 
 mod contents;
 mod made;
+mod netboot;
 mod offer;
 mod raw;
+mod rebuild;
+mod sources;
 mod sums;
 
 /// A release whose sums were signed by somebody who is trusted, and are right.
@@ -57,7 +60,13 @@ pub fn run(ctx: &Ctx, args: &flags::VerifyRelease) -> anyhow::Result<()> {
     let tree = command::run::tools(ctx, &inputs)?;
     let tools = Tools::new(ctx, tree.clone());
     let judges = Judges::new(&tree, &work, &[&release.dir])?;
-    let res = checks::run_all(ctx, all(ctx, &release, &tools, &judges));
+    let mut all = all(ctx, &release, &tools, &judges);
+    if args.rebuild {
+        all.push(Check::new("a build from the commit, its packages and keys gives the same bytes", || {
+            rebuild::check(ctx, &release)
+        }));
+    }
+    let res = checks::run_all(ctx, all);
     durable::remove_if_there(&work)?;
     let counts = res?;
     checks::print_total(counts);
@@ -83,6 +92,10 @@ fn all<'a>(ctx: &'a Ctx, release: &'a Release, tools: &'a Tools<'a>, judges: &'a
     all.push(Check::new("the bill of materials is that of what the image holds", || {
         contents::check(ctx, release, judges)
     }));
+    all.push(Check::new("kernel and initrd for the network hold the same system", || {
+        netboot::check(release)
+    }));
+    all.push(Check::new("the lock of sources has that of every package", || sources::check(ctx, release)));
     all.push(Check::new("the provenance names every input and every file", || made::check(release)));
     all
 }

@@ -29,12 +29,12 @@ pub struct Release {
     /// Days until machines stop to believe the channel file
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub expires_days: u64,
+    /// Put the source packages into the folder too
+    #[arg(long)]
+    pub sources: bool,
     /// URI of who builds, for the provenance
     #[arg(long, value_name = "URI", default_value = "urn:slipway:builder:unnamed")]
     pub builder: String,
-    /// Use only what the cache holds
-    #[arg(long)]
-    pub offline: bool,
     /// Base URL below which debian/ and debian-security/ lie [env: SLIPWAY_MIRROR]
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,

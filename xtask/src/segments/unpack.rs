@@ -84,7 +84,8 @@ fn segment(initrd: &[u8], offset: usize) -> anyhow::Result<Segment> {
     Ok(Segment { offset, packed, entries: entries(&archive)? })
 }
 
-fn entries(archive: &[u8]) -> anyhow::Result<Vec<Entry>> {
+/// Takes one archive that is not packed apart.
+pub fn entries(archive: &[u8]) -> anyhow::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut at = 0;
     loop {

@@ -12,7 +12,7 @@ use crate::flags::Format;
 use crate::keyed::{Timing, human};
 use crate::lock::Lock;
 use crate::manifest::{Artifact, Manifest};
-use crate::stage::{disk, payload, sbom, uki, usr};
+use crate::stage::{disk, netboot, payload, sbom, uki, usr};
 use crate::tools::Tools;
 use crate::{disk_format, durable, git, hash};
 
@@ -41,6 +41,8 @@ pub struct Input<'a> {
     pub sbom: &'a sbom::Output,
     /// The signed payload, if somebody signed it.
     pub payload: Option<&'a payload::Output>,
+    /// What starts without a disk, if it is wanted.
+    pub netboot: Option<&'a netboot::Output>,
     /// Where it all goes.
     pub out: &'a Path,
     /// Further formats of the disk image.
@@ -110,6 +112,12 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
         converted?;
         let to = input.out.join(name);
         fs::rename(&temporary, &to).with_context(|| format!("renaming to {}", to.display()))?;
+    }
+    if let Some(netboot) = input.netboot {
+        for (from, end) in [&netboot.kernel, &netboot.initrd, &netboot.script].into_iter().zip(netboot::ENDS)
+        {
+            place(from, &input.out.join(format!("{stem}.{end}")), durable::link_or_copy)?;
+        }
     }
     // The manifest vouches for all that is there before it.
     ctx.cancel.check()?;

@@ -1,7 +1,7 @@
 //! Stage `sbom`: the bill of materials, from the packages' own control files, cargo, and the programs.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -95,7 +95,7 @@ pub fn binaries<'a>(
 }
 
 /// The source package that a package's own file names.
-pub fn source(deb: &PathBuf) -> anyhow::Result<Source> {
+pub fn source(deb: &Path) -> anyhow::Result<Source> {
     let file = fs::File::open(deb).with_context(|| format!("opening {}", deb.display()))?;
     let text = deb::package::control(std::io::BufReader::new(file));
     let text = text.with_context(|| format!("reading {}", deb.display()))?;

@@ -6,10 +6,10 @@ use anyhow::Context as _;
 
 use crate::ctx::Ctx;
 use crate::hash::Key;
-use crate::identity;
 use crate::keyed::{self, Timing};
 use crate::stage::{initrd, modules, rootfs, usr};
 use crate::tools::{self, Tools};
+use crate::{identity, words};
 
 const VERSION: u32 = 1;
 
@@ -82,9 +82,8 @@ pub fn run(ctx: &Ctx, tools: &Tools<'_>, input: &Input<'_>) -> anyhow::Result<Ou
 
 /// The words of `cmdline.conf` and the hash that ties this kernel to one `/usr`.
 fn cmdline(text: &str, root_hash: &str) -> String {
-    let words = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let usrhash = format!("usrhash={root_hash}");
-    words.chain([usrhash.as_str()]).collect::<Vec<_>>().join(" ")
+    words::of(text).chain([usrhash.as_str()]).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -77,12 +77,16 @@ fn overlays_hold_no_executable_configuration() {
 
 #[test]
 fn jobs_only_call_xtask_and_pin_what_they_use() {
-    for path in [".ci/run", "ci/pull-request.sh"] {
+    for path in [".ci/run", "ci/pull-request.sh", "ci/release.sh"] {
         let mode = fs::metadata(repo().join(path)).unwrap().permissions().mode();
         assert!(mode & 0o111 == 0o111, "{path} is not executable");
     }
     assert!(read(".ci/run").contains("exec cargo xtask ci"));
     assert!(read("ci/pull-request.sh").contains("exec .ci/run"));
+    for command in ["cargo xtask release", "cargo xtask verify-release"] {
+        assert!(read("ci/release.sh").contains(command), "ci/release.sh does not call {command}");
+    }
+    assert!(read(".github/workflows/release.yml").contains("run: ci/release.sh"));
     for path in tracked().into_iter().filter(|path| path.starts_with(".github/workflows/")) {
         let text = read(&path);
         assert!(text.contains("permissions:\n  contents: read"), "{path}: least permissions");

@@ -1,6 +1,6 @@
 //! The archive's indexes, each vouched for by a signature over the `InRelease` that lists its hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use crate::definition::{self, Definition};
 use crate::hash;
 use crate::lock::Row;
 use crate::mirror::Mirror;
+use crate::release::sources::{self, SourcesLock};
+use crate::sbom::Source;
 
 /// Everything that the suites offer.
 #[derive(Debug)]
@@ -106,6 +108,44 @@ pub fn load(ctx: &Ctx, definition: &Definition, mirror: &Mirror, now: u64) -> an
         archive.suites.push(suite);
     }
     Ok(archive)
+}
+
+/// Fetches and checks the indexes of source packages of all suites, and returns the rows of those that are wanted.
+/// `now` is in seconds since 1970.
+pub fn load_sources(
+    ctx: &Ctx,
+    definition: &Definition,
+    mirror: &Mirror,
+    wanted: &BTreeSet<Source>,
+    now: u64,
+) -> anyhow::Result<SourcesLock> {
+    let keyring = keyring(&ctx.image_dir().join("archive-keys"))?;
+    let is_wanted = |name: &str, version: &str| {
+        wanted.contains(&Source { name: name.to_owned(), version: version.to_owned() })
+    };
+    let mut rows = Vec::new();
+    for suite in &definition.archive.suites {
+        ctx.cancel.check()?;
+        let (_, release) = load_release(ctx, mirror, suite, &keyring, now)?;
+        for component in &definition.archive.components {
+            let path = format!("{component}/source/Sources");
+            let at = || format!("the index {path} of {}/{}", suite.archive, suite.suite);
+            let text = load_index(ctx, mirror, suite, &release, &path)
+                .with_context(|| format!("loading {}", at()))?;
+            let found =
+                deb::source_index::parse(&text, is_wanted).with_context(|| format!("reading {}", at()))?;
+            for package in &found {
+                let version = package.version.to_string();
+                rows.extend(
+                    package
+                        .files
+                        .iter()
+                        .map(|file| sources::row(&package.name, &version, &suite.archive, file)),
+                );
+            }
+        }
+    }
+    Ok(SourcesLock::of(rows))
 }
 
 /// Reads every file of a folder as public keys.

@@ -1,5 +1,7 @@
 //! Indexes that are signed, forged, stale, damaged or missing.
 
+use std::fs;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -117,6 +119,33 @@ fn prefers_the_index_by_its_hash() {
     // The mirror has a newer one already.
     world.server.put(path, "newer");
     assert_eq!(world.load().unwrap().packages().count(), 4);
+}
+
+#[test]
+fn finds_the_files_of_sources_in_signed_indexes_and_names_those_that_are_gone() {
+    let mut world = world();
+    world.archive.add_source("hello", "1.0-1", "a description");
+    world.archive.add_source("hello", "1.0-2", "another one");
+    world.archive.publish("");
+    let wanted = |version: &str| -> BTreeSet<Source> {
+        [Source { name: "hello".to_owned(), version: version.to_owned() }].into()
+    };
+    let look = |world: &World, version: &str| {
+        sources(&world.ctx, &definition(), &world.server.mirror(), &wanted(version))
+    };
+    let found = look(&world, "1.0-1").unwrap();
+    let [row] = found.rows.as_slice() else { panic!("{found:?}") };
+    assert_eq!(row.mirror_path(), "debian/pool/hello/hello_1.0-1.dsc");
+    assert_eq!(row.sha256, hash::of_bytes(b"a description"));
+    assert_eq!(SourcesLock::parse(&found.text()).unwrap(), found);
+    let text = format!("{:#}", look(&world, "1.0-3").unwrap_err());
+    assert!(text.contains("no longer has the sources of 1 locked packages: hello 1.0-3"), "{text}");
+    let path = "debian/dists/trixie/main/source/Sources.xz";
+    world.server.put(path, "evil");
+    // What was read once is known by its hash.
+    fs::remove_dir_all(world.ctx.cache.join("indexes")).unwrap();
+    let text = format!("{:#}", look(&world, "1.0-1").unwrap_err());
+    assert!(text.contains(path) && text.contains("expected"), "{text}");
 }
 
 #[test]

@@ -62,6 +62,10 @@ impl Desk {
         made.put(&names.report(), b"<html>");
         made.put(release::NOTES, b"# Slipway 0.1.0\n");
         made.put("packages/00.deb", b"a package");
+        made.put(release::SOURCES_LOCK, b"format 1\n");
+        for name in names.netboot() {
+            made.put(&name, name.as_bytes());
+        }
         made.state();
         made.sign();
         made

@@ -29,6 +29,8 @@ pub struct Archive {
     packages: BTreeMap<String, String>,
     /// Paths of the published `.deb`s.
     pool: Vec<String>,
+    /// Index of the source packages.
+    sources: String,
 }
 
 impl Archive {
@@ -37,7 +39,13 @@ impl Archive {
         let mut params = SecretKeyParamsBuilder::default();
         params.key_type(KeyType::Ed25519Legacy).can_sign(true).primary_user_id("TEST_KEY_DO_NOT_USE".into());
         let key = params.build().unwrap().generate(thread_rng()).unwrap();
-        Self { server: server.clone(), key, packages: BTreeMap::new(), pool: Vec::new() }
+        Self {
+            server: server.clone(),
+            key,
+            packages: BTreeMap::new(),
+            pool: Vec::new(),
+            sources: String::new(),
+        }
     }
 
     /// Makes a checkout trust the archive.
@@ -63,6 +71,18 @@ impl Archive {
         self.server.put(&format!("debian/{path}"), bytes);
     }
 
+    /// Adds a source package of one file.
+    pub fn add_source(&mut self, name: &str, version: &str, content: &str) {
+        let file = format!("{name}_{version}.dsc");
+        let (sha256, len) = (hash::of_bytes(content.as_bytes()), content.len());
+        write!(
+            self.sources,
+            "Package: {name}\nVersion: {version}\nDirectory: pool/{name}\nChecksums-Sha256:\n {sha256} {len} {file}\n\n"
+        )
+        .unwrap();
+        self.server.put(&format!("debian/pool/{name}/{file}"), content);
+    }
+
     /// Removes every package, as a mirror does some time after their successors came.
     pub fn clear(&mut self) {
         self.packages.clear();
@@ -76,10 +96,14 @@ impl Archive {
         let index: Vec<&str> = self.packages.values().map(String::as_str).collect();
         for (idx, (archive, suite)) in SUITES.into_iter().enumerate() {
             let mut sums = String::new();
-            for (component, path) in COMPONENTS.map(|name| (name, format!("{name}/binary-amd64/Packages.xz")))
-            {
+            let packages = index.join("\n");
+            let indexes = COMPONENTS.iter().flat_map(|name| {
+                [("binary-amd64/Packages.xz", &packages), ("source/Sources.xz", &self.sources)]
+                    .map(|(path, text)| (*name, format!("{name}/{path}"), text))
+            });
+            for (component, path, text) in indexes {
                 let full = idx == 0 && component == "main";
-                let text = if full { index.join("\n") } else { String::new() };
+                let text = if full { text.clone() } else { String::new() };
                 let packed = liblzma::encode_all(text.as_bytes(), 1).unwrap();
                 writeln!(sums, " {} {} {path}", hash::of_bytes(&packed), packed.len()).unwrap();
                 self.server.put(&format!("{archive}/dists/{suite}/{path}"), packed);
