@@ -39,6 +39,7 @@ pub fn unpack(ctx: &Ctx, release: &Release, to: &Path) -> anyhow::Result<()> {
 /// Copies and leaves holes for zeros. Returns sum and length.
 fn sparse(mut from: impl Read, to: &File) -> std::io::Result<(String, u64)> {
     let (mut sum, mut at, mut chunk) = (Sha256::new(), 0_u64, vec![0; CHUNK]);
+    let zeros = vec![0; CHUNK];
     loop {
         let mut n = 0;
         while n < chunk.len() {
@@ -52,7 +53,7 @@ fn sparse(mut from: impl Read, to: &File) -> std::io::Result<(String, u64)> {
             return Ok((hash::hex(&sum.finalize()), at));
         }
         sum.update(&chunk[..n]);
-        if chunk[..n].iter().any(|byte| *byte != 0) {
+        if chunk[..n] != zeros[..n] {
             to.write_all_at(&chunk[..n], at)?;
         }
         at += u64::try_from(n).map_err(std::io::Error::other)?;
