@@ -6,6 +6,7 @@ mod etcd_cluster;
 mod fallback;
 mod falls;
 mod first_boot;
+mod hardware;
 mod identity;
 mod install;
 mod lost_table;
@@ -53,6 +54,13 @@ pub const ALL: &[Scenario] = &[
         boots: 0,
         machines: 1,
         run: Run::Shared(wrong_payload::changes_nothing),
+    },
+    Scenario {
+        name: "a_machine_starts_from_any_disk_and_card",
+        acceptance: &[],
+        boots: 4,
+        machines: 1,
+        run: Run::Own(hardware::starts),
     },
     Scenario {
         name: "a_frozen_pid_1_is_reset_by_the_watchdog",

@@ -13,6 +13,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::accel::Accel;
 use crate::fw_cfg;
 
+mod devices;
+
+use devices::add_device;
+pub use devices::{Bus, Card, Hba, Screen, Watchdog};
+
 /// The host, as a guest sees it through its first network card: QEMU's user network leads there to the host's loopback.
 pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// The machine's folder, as QEMU sees it.
@@ -23,22 +28,6 @@ pub const WRITES_LOG: &str = "writes.log";
 pub const NET_DIR: &str = "/net";
 /// Name of that socket in its folder.
 pub const SWITCH_SOCKET: &str = "switch.sock";
-
-/// Where the disk is plugged in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Bus {
-    /// A paravirtual disk, `/dev/vda` in the guest.
-    #[default]
-    VirtioBlk,
-    /// An NVMe disk, `/dev/nvme0n1` in the guest.
-    Nvme,
-    /// The same with logical blocks of 4096 bytes.
-    Nvme4096,
-    /// A stick behind a USB 3 controller, `/dev/sda` in the guest.
-    Usb,
-    /// A SATA disk, `/dev/sda` in the guest.
-    Sata,
-}
 
 /// A further disk: a raw file in the machine's folder, which can be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,16 +65,6 @@ pub enum Serial {
     Terminal,
     /// `console.log` and, for input, `console.sock` in the machine's folder.
     Log,
-}
-
-/// The watchdog device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Watchdog {
-    /// An Intel 6300ESB on PCI; its bite resets the machine.
-    #[default]
-    I6300Esb,
-    /// The TCO timer of the chipset; its bite resets the machine.
-    Itco,
 }
 
 /// A loopback port of the host that leads to a TCP port of the guest.
@@ -137,6 +116,12 @@ pub struct Machine {
     pub disk_format: DiskFormat,
     /// Where the disk is plugged in.
     pub bus: Bus,
+    /// A further controller, with a disk of its own.
+    pub hba: Option<Hba>,
+    /// The network card that leads to the host.
+    pub card: Card,
+    /// What a person could look at.
+    pub screen: Screen,
     /// Every write and flush of the guest goes into [`WRITES_LOG`] too.
     pub record_writes: bool,
     /// Where the first serial port goes.
@@ -178,6 +163,9 @@ impl Machine {
             memory_mib: 2048,
             disk_format: DiskFormat::Qcow2,
             bus: Bus::default(),
+            hba: None,
+            card: Card::default(),
+            screen: Screen::default(),
             record_writes: false,
             serial: Serial::Log,
             watchdog: Watchdog::default(),
@@ -244,6 +232,16 @@ impl Machine {
             Watchdog::I6300Esb => add("-device", "i6300esb".to_owned()),
             Watchdog::Itco => add("-global", "ICH9-LPC.noreboot=off".to_owned()),
         }
+        if let Some(hba) = self.hba {
+            let size = Hba::DISK_BYTES;
+            add("-blockdev", format!("driver=null-co,size={size},read-zeroes=on,node-name=beside"));
+            add("-device", format!("{},id=beside", hba.device()));
+            add("-device", "scsi-hd,drive=beside,bus=beside.0".to_owned());
+        }
+        match self.screen {
+            Screen::None => {}
+            Screen::Vga => add("-device", "VGA".to_owned()),
+        }
         // Behind all else, whose places stay the same.
         for (at, name) in self.drives.iter().enumerate() {
             let file = format!("{DIR}/{}", escape(name));
@@ -293,7 +291,7 @@ impl Machine {
         }
         add("-netdev", user);
         // Without an option ROM the firmware does not spend seconds on network boot.
-        add("-device", format!("virtio-net-pci,netdev=user,mac={},romfile=", self.user_mac));
+        add("-device", format!("{},netdev=user,mac={},romfile=", self.card.device(), self.user_mac));
         if let Some(mac) = self.private_mac {
             let socket =
                 format!("server=off,addr.type=unix,addr.path={NET_DIR}/{SWITCH_SOCKET},reconnect-ms=500");
@@ -317,24 +315,6 @@ impl Machine {
 
 /// Flushes reach the host's page cache only: a killed QEMU loses nothing, and tests need no more.
 const CACHE: &str = "cache=unsafe,discard=unmap,detect-zeroes=unmap";
-
-/// Plugs a drive in, with further `options` of its device, which begin with a comma.
-fn add_device(add: &mut impl FnMut(&str, String), bus: Bus, drive: &str, options: &str) {
-    let device = match bus {
-        Bus::VirtioBlk => format!("virtio-blk-pci,drive={drive}"),
-        Bus::Nvme => format!("nvme,drive={drive},serial=slipway"),
-        // A namespace of its own would do the same, but the firmware does not know it among those to start from.
-        Bus::Nvme4096 => {
-            format!("nvme,drive={drive},serial=slipway,logical_block_size=4096,physical_block_size=4096")
-        }
-        Bus::Sata => format!("ide-hd,drive={drive},bus=ide.0"),
-        Bus::Usb => {
-            add("-device", format!("qemu-xhci,id=usb-{drive}"));
-            format!("usb-storage,bus=usb-{drive}.0,drive={drive},removable=on")
-        }
-    };
-    add("-device", format!("{device}{options}"));
-}
 
 /// The block device `disk` whose writes are logged. Without flushes of its own below the log a flush waits for
 /// nothing, so no write comes between a flush and its place in the log; discards change nothing, because what
