@@ -5,7 +5,7 @@ use deb::dependency::Relation;
 use deb::package::{self, Kind};
 use deb::signature::{Keyring, check_cleartext};
 use deb::version::Version;
-use deb::{index, release};
+use deb::{index, release, source_index};
 
 /// Longest data that is looked at: a small file can unpack to gigabytes, which is slow but nothing else.
 const DATA_MAX: usize = 1 << 16;
@@ -42,6 +42,19 @@ pub fn deb_index(data: &[u8]) {
     }
 }
 
+/// An index of sources that reads has files that stay below the archive's folder, and none without a file.
+pub fn deb_sources(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(sources) = source_index::parse(text, |_, _| true) else { return };
+    for source in &sources {
+        assert!((1..=source_index::FILES_MAX).contains(&source.files.len()));
+        assert!(source.files.iter().all(|file| index::is_archive_path(&file.path)));
+    }
+    let named: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+    let some = source_index::parse(text, |name, _| name == named.first().copied().unwrap_or_default());
+    assert!(some.is_ok_and(|some| some.iter().all(|source| source.name == named[0])));
+}
+
 /// Without a key nothing is vouched for; a release that reads keeps its own rules.
 pub fn deb_release(data: &[u8]) {
     assert!(check_cleartext(data, &Keyring::default(), 1_800_000_000).is_err());
@@ -70,6 +83,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "deb_package" => vec![small_package()],
         "deb_index" => text(&[INDEX]),
+        "deb_sources" => text(&[SOURCES]),
         "deb_release" => text(&[SIGNED, &format!("{RELEASE} {} 1 main/Packages\n", "0".repeat(64))]),
         "deb_version" => text(&["1:2.0~rc1-3+b1\n2.0", "0\n0-0", "1.2-3-4\n1.2a+b~-5"]),
         _ => vec![],
@@ -92,6 +106,20 @@ Architecture: all
 Filename: pool/b.deb
 Size: 1
 SHA256: 0000000000000000000000000000000000000000000000000000000000000000
+";
+
+const SOURCES: &str = "Package: aa
+Version: 1:2-3
+Directory: pool/main/a/aa
+Checksums-Sha256:
+ 0000000000000000000000000000000000000000000000000000000000000000 1 aa_2-3.dsc
+ 0000000000000000000000000000000000000000000000000000000000000000 2 aa_2.orig.tar.xz
+
+Package: bb
+Version: 2
+Directory: pool/main/b/bb
+Checksums-Sha256:
+ 0000000000000000000000000000000000000000000000000000000000000000 1 bb_2.dsc
 ";
 
 const RELEASE: &str = "Suite: stable

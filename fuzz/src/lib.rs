@@ -26,7 +26,7 @@ pub use seeds::seeds;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("gpt_table", gpt_table),
     ("fat_boot_sector", fat_boot_sector),
     ("verity_device", verity_device),
@@ -34,6 +34,7 @@ pub const TARGETS: [Target; 17] = [
     ("slot_names", slot_names),
     ("deb_package", debian::deb_package),
     ("deb_index", debian::deb_index),
+    ("deb_sources", debian::deb_sources),
     ("deb_release", debian::deb_release),
     ("deb_version", debian::deb_version),
     ("payload_envelope", update::payload_envelope),

@@ -75,6 +75,13 @@ fn seeds_are_accepted() {
     for seed in seeds("deb_index") {
         assert_eq!(deb::index::parse(std::str::from_utf8(&seed).unwrap()).unwrap().len(), 2);
     }
+    for seed in seeds("deb_sources") {
+        let text = std::str::from_utf8(&seed).unwrap();
+        let files = |package: deb::source_index::SourcePackage| package.files.len();
+        let found: Vec<_> =
+            deb::source_index::parse(text, |_, _| true).unwrap().into_iter().map(files).collect();
+        assert_eq!(found, [2, 1]);
+    }
     assert!(deb::release::parse(std::str::from_utf8(&seeds("deb_release")[1]).unwrap()).is_ok());
     for seed in seeds("verity_device") {
         assert!(Superblock::parse(&seed).is_ok());

@@ -25,6 +25,8 @@ const EROFS_EXTENT: u32 = 128 << 10;
 /// 9 packs in half the time in which clusters of a fixed length took level 3, and 6 % better.
 const EROFS_LEVEL: u32 = 9;
 
+/// QEMU's name of an image without a format.
+const RAW: &str = "raw";
 /// The browser; what is in `/usr/bin` is a script for a shell that its tree has not.
 const BROWSER: &str = "/usr/lib/chromium/chromium-headless-shell";
 
@@ -190,30 +192,28 @@ impl<'a> Tools<'a> {
 
     /// Converts a raw image to another format.
     pub fn qemu_img_convert(&self, raw: &Path, format: DiskFormat, out: &Path) -> anyhow::Result<()> {
-        let sandbox = self
-            .sandbox()
-            .ro_bind(raw.to_path_buf())
-            .bind(out.parent().context("the image has no folder")?.to_path_buf());
-        let argv = sandbox.argv("qemu-img".as_ref());
-        let (program, argv) = split(&argv)?;
-        let (driver, options) = (format.driver(), format.options());
-        let options = options.iter().flat_map(|options| ["-o", *options]);
-        let sh = shell()?;
-        let cmd = cmd!(sh, "{program} {argv...} convert -f raw -O {driver} {options...} {raw} {out}");
-        self.run_logged("qemu-img", in_sandbox(cmd.into(), &sandbox))
+        self.qemu_img((raw, RAW), (out, format.driver()), format.options())
     }
 
     /// Converts an image back to a raw one, with holes.
     pub fn qemu_img_raw(&self, image: &Path, format: DiskFormat, out: &Path) -> anyhow::Result<()> {
-        let sandbox = self
-            .sandbox()
-            .ro_bind(image.to_path_buf())
-            .bind(out.parent().context("the image has no folder")?.to_path_buf());
+        self.qemu_img((image, format.driver()), (out, RAW), None)
+    }
+
+    /// Converts an image, each with QEMU's name of its format.
+    fn qemu_img(
+        &self,
+        (from, driver): (&Path, &str),
+        (to, to_driver): (&Path, &str),
+        options: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let dir = to.parent().context("the image has no folder")?;
+        let sandbox = self.sandbox().ro_bind(from.to_path_buf()).bind(dir.to_path_buf());
         let argv = sandbox.argv("qemu-img".as_ref());
         let (program, argv) = split(&argv)?;
-        let driver = format.driver();
+        let options = options.into_iter().flat_map(|options| ["-o", options]);
         let sh = shell()?;
-        let cmd = cmd!(sh, "{program} {argv...} convert -f {driver} -O raw {image} {out}");
+        let cmd = cmd!(sh, "{program} {argv...} convert -f {driver} -O {to_driver} {options...} {from} {to}");
         self.run_logged("qemu-img", in_sandbox(cmd.into(), &sandbox))
     }
 

@@ -25,9 +25,9 @@ use crate::tools::Tools;
 use crate::{command, durable, flags};
 
 mod contents;
-mod made;
 mod netboot;
 mod offer;
+mod provenance;
 mod raw;
 mod rebuild;
 mod sources;
@@ -96,7 +96,7 @@ fn all<'a>(ctx: &'a Ctx, release: &'a Release, tools: &'a Tools<'a>, judges: &'a
         netboot::check(release)
     }));
     all.push(Check::new("the lock of sources has that of every package", || sources::check(ctx, release)));
-    all.push(Check::new("the provenance names every input and every file", || made::check(release)));
+    all.push(Check::new("the provenance names every input and every file", || provenance::check(release)));
     all
 }
 

@@ -55,7 +55,8 @@ fn running(guest: &Guest) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn verity(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
+/// Fails unless `/usr` is the verified one of the image.
+pub fn verity(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     let source = guest.sh("findmnt -no SOURCE,FSTYPE,OPTIONS /usr")?;
     ensure!(source.contains("erofs") && source.contains("ro"), "/usr is {source}");
     let table = guest.root("dmsetup table --target verity; dmsetup status --target verity")?;

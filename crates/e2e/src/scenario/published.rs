@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use vm::machine::Direct;
 use write_log::Random;
 
+use super::first_boot;
 use crate::cuts::Choice;
 use crate::guest::Guest;
 use crate::lab::Lab;
@@ -37,12 +38,7 @@ pub fn netboot(lab: &Lab) -> anyhow::Result<()> {
     lab.say("core can log in");
     lab.check("the boot is complete and no unit failed", || complete(&guest))?;
     lab.check("/usr is erofs on dm-verity with the manifest's root hash", || {
-        let source = guest.sh("findmnt -no FSTYPE,OPTIONS /usr")?;
-        ensure!(source.contains("erofs") && source.contains("ro"), "/usr is {source}");
-        let table = guest.root("dmsetup table --target verity; dmsetup status --target verity")?;
-        let hash = &lab.setup.image.root_hash;
-        ensure!(table.contains(hash.as_str()) && table.contains(" V"), "not verified by {hash}: {table}");
-        Ok(())
+        first_boot::verity(lab, &guest)
     })?;
     lab.check("root is in memory and can be written", || {
         guest.root("findmnt -no FSTYPE / | grep -qx tmpfs; touch /etc/written /var/written").map(drop)

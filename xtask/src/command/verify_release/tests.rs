@@ -160,7 +160,7 @@ fn a_whole_release_passes() {
     let release = made.open().unwrap();
     raw::unpack(&made.ctx, &release, &made.dir.path().join("raw")).unwrap();
     offer::channel(&made.ctx, &release).unwrap();
-    made::check(&release).unwrap();
+    provenance::check(&release).unwrap();
     let read = |path: &Path| fs::read(path).unwrap();
     assert_eq!(read(&made.dir.path().join("raw")).len(), 3_000_000);
 }
@@ -234,17 +234,17 @@ fn a_provenance_that_says_otherwise_is_found_with_what() {
     let made = Desk::new();
     made.put(release::NOTES, b"# Other notes\n");
     made.sign();
-    says(made::check(&made.open().unwrap()), "otherwise of the file RELEASE-NOTES.md");
+    says(provenance::check(&made.open().unwrap()), "otherwise of the file RELEASE-NOTES.md");
     made.state();
     made.sign();
-    made::check(&made.open().unwrap()).unwrap();
+    provenance::check(&made.open().unwrap()).unwrap();
     let name = made.names().provenance();
     let text = fs::read_to_string(made.path(&name)).unwrap();
     let commit = manifest().commit;
     assert!(text.contains(&commit));
     made.put(&name, text.replace(&commit, &"0".repeat(40)).as_bytes());
     made.sign();
-    says(made::check(&made.open().unwrap()), "otherwise of the input source");
+    says(provenance::check(&made.open().unwrap()), "otherwise of the input source");
 }
 
 #[test]
@@ -255,5 +255,5 @@ fn another_lock_under_a_right_signature_is_found() {
     made.put(release::LOCKS[0], text.replace(time, "time 5").as_bytes());
     made.state();
     made.sign();
-    says(made::check(&made.open().unwrap()), "packages.lock has SHA-256");
+    says(provenance::check(&made.open().unwrap()), "packages.lock has SHA-256");
 }
