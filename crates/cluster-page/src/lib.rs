@@ -12,7 +12,6 @@ pub mod flags;
 pub mod known;
 pub mod listen;
 pub mod markup;
-pub mod notify;
 pub mod page;
 pub mod program;
 pub mod serve;

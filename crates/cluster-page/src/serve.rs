@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -14,7 +15,6 @@ use crate::events::{Ring, events};
 use crate::flags::ServeArgs;
 use crate::known::Known;
 use crate::listen::{listen, warning};
-use crate::notify::{News, Notifier};
 use crate::page;
 use crate::server::{self, Talk};
 use crate::view::{View, view};
@@ -29,7 +29,6 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
 }
 
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
-    let notifier = Notifier::new(|name| std::env::var_os(name)).context("reading NOTIFY_SOCKET")?;
     let mut term = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut int = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let listener = listen(args.listen).await?;
@@ -41,20 +40,24 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let first = shown(&view(&Known::default(), Timestamp::now()), args.every);
     let (show, showing) = watch::channel(Arc::new(first));
     let looking = tokio::spawn(look(show, args.every));
-    notifier.tell(News::Ready);
-    notifier.tell(News::Status(&format!("serving http://{address}/")));
+    tell(&[NotifyState::Ready, NotifyState::Status(&format!("serving http://{address}/"))]);
     let stop = async {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
-        notifier.tell(News::Stopping);
+        tell(&[NotifyState::Stopping]);
     };
     let talk = if args.debug { Talk::Debug } else { Talk::Quiet };
     server::serve(listener, showing, talk, stop).await;
     // Programs that are asked at this moment end with the task.
     looking.abort();
     Ok(())
+}
+
+/// Tells the service manager, if there is one. Failing to is not an error of ours: it notices what it misses.
+fn tell(state: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(state);
 }
 
 /// Looks until it is aborted.

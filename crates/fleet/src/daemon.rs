@@ -21,9 +21,9 @@ mod working;
 use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::runtime;
 use tokio::time::{MissedTickBehavior, interval};
@@ -32,7 +32,6 @@ use crate::config::{self, Config, DEFAULT_PATH, Loaded, Source};
 use crate::guard;
 use crate::http::ListenerError;
 use crate::journal::{Journal, Level};
-use crate::notify::{News, Notifier};
 use listeners::Listeners;
 use parts::{Parts, Whole};
 use signals::{Signals, Wish};
@@ -92,8 +91,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
 /// # Errors
 /// When the lease's time is not known, or over already.
 pub fn guard() -> Result<(), Error> {
-    let notifier = notifier()?;
-    one_thread()?.block_on(guard::run(&runtime_folder().join(GUARD_FILE), &notifier))?;
+    let ready = || tell(&[NotifyState::Ready]);
+    one_thread()?.block_on(guard::run(&runtime_folder().join(GUARD_FILE), ready))?;
     Journal::new(0)
         .say(Level::Warning, "the lease of this machine was not renewed: exclusive units stop now");
     Ok(())
@@ -127,10 +126,15 @@ fn runtime_folder() -> PathBuf {
         .map_or_else(|| RUNTIME.into(), PathBuf::from)
 }
 
-/// The way to the service manager, as it said in the environment.
-fn notifier() -> Result<Notifier, Error> {
-    let notifier = Notifier::new(|name| env::var_os(name), process::id());
-    notifier.map_err(|err| Error::System { doing: "finding the service manager", err })
+/// Tells the service manager, if there is one. Failing to is not an error of ours: it notices what it misses.
+fn tell(state: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(state);
+}
+
+/// How often to say that it is alive: twice in the time that the service manager waits.
+fn alive_every() -> Duration {
+    let watchdog = sd_notify::watchdog_enabled().filter(|period| !period.is_zero());
+    watchdog.map_or(NO_WATCHDOG, |period| period / 2)
 }
 
 fn one_thread() -> Result<runtime::Runtime, Error> {
@@ -158,14 +162,12 @@ struct Daemon<'a> {
     listeners: Listeners,
     parts: Parts,
     lasting: parts::Lasting,
-    notifier: Notifier,
 }
 
 async fn serve(options: &Options) -> Result<(), Error> {
     // Before all else: a signal that comes early is to be heard.
     let signals = Signals::listen();
     let mut signals = signals.map_err(|err| Error::System { doing: "listening for signals", err })?;
-    let notifier = notifier()?;
     let Loaded { config, warnings } = load(options)?;
     let journal = Journal::new(config.verbosity);
     for warning in warnings {
@@ -185,11 +187,11 @@ async fn serve(options: &Options) -> Result<(), Error> {
         journal.say(Level::Info, &format!("the API is served at {listener}"));
     }
     let parts = whole.start(&config, listeners.all(), &lasting);
-    let mut daemon = Daemon { options, config, listeners, parts, lasting, notifier };
-    daemon.notifier.tell(News::Ready);
+    let mut daemon = Daemon { options, config, listeners, parts, lasting };
+    tell(&[NotifyState::Ready]);
     daemon.lasting.journal.say(Level::Notice, &format!("fleetd {} serves", env!("CARGO_PKG_VERSION")));
     daemon.act(&mut signals).await;
-    daemon.notifier.tell(News::Stopping);
+    tell(&[NotifyState::Stopping]);
     daemon.parts.stop().await;
     daemon.lasting.journal.say(Level::Notice, "fleetd ends; units stay as they are");
     Ok(())
@@ -198,7 +200,7 @@ async fn serve(options: &Options) -> Result<(), Error> {
 impl Daemon<'_> {
     /// Acts on signals until one says to end.
     async fn act(&mut self, signals: &mut Signals) {
-        let mut alive = interval(self.notifier.alive_every().unwrap_or(NO_WATCHDOG));
+        let mut alive = interval(alive_every());
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let board = self.lasting.board.clone();
         loop {
@@ -208,20 +210,23 @@ impl Daemon<'_> {
                     Wish::Reload => self.reload().await,
                     Wish::Show => println!("{}", self.state()),
                 },
-                _ = alive.tick() => self.notifier.tell(News::Alive),
-                () = board.changed() => self.notifier.tell(News::Status(&board.line())),
+                _ = alive.tick() => tell(&[NotifyState::Watchdog]),
+                () = board.changed() => tell(&[NotifyState::Status(&board.line().replace('\n', " "))]),
             }
         }
     }
 
     /// Reads the settings anew. What is wrong with them is said, and all stays as it was.
     async fn reload(&mut self) {
-        self.notifier.tell(News::Reloading);
+        // The time tells this reload from one before.
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            tell(&[NotifyState::Reloading, now]);
+        }
         if let Err(err) = self.renew().await {
             let text = format!("the settings of before stay: {err}");
             self.lasting.journal.say(Level::Error, &text);
         }
-        self.notifier.tell(News::Ready);
+        tell(&[NotifyState::Ready]);
     }
 
     async fn renew(&mut self) -> Result<(), Error> {

@@ -16,7 +16,6 @@ use std::time::Duration;
 pub use clock::boot_time;
 pub use until::{read_until, write_until};
 
-use crate::notify::{News, Notifier};
 use crate::systemd::FileError;
 
 /// How long the guard sleeps at most. A sleep does not count the time for which the machine was suspended, so the
@@ -48,16 +47,16 @@ pub enum Error {
     File(#[from] FileError),
 }
 
-/// Runs until the time in the file at `path` has passed; `manager` is told when it has begun. The file is read anew all
-/// the time, so that a renewal counts.
+/// Runs until the time in the file at `path` has passed; calls `ready` when it has begun. The file is read anew all the
+/// time, so that a renewal counts.
 ///
 /// # Errors
 /// When the file does not say a time, or the time had passed at the beginning: both end the guard at once.
-pub async fn run(path: &Path, manager: &Notifier) -> Result<(), Error> {
+pub async fn run(path: &Path, ready: impl FnOnce()) -> Result<(), Error> {
     if left(path)?.is_zero() {
         return Err(Error::Over);
     }
-    manager.tell(News::Ready);
+    ready();
     loop {
         let left = left(path)?;
         if left.is_zero() {
@@ -74,8 +73,6 @@ fn left(path: &Path) -> Result<Duration, Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
-    use std::os::unix::net::UnixDatagram;
     use std::time::Instant;
 
     use super::*;
@@ -95,7 +92,7 @@ mod tests {
         let (_dir, path) = file();
         let begin = Instant::now();
         write_left(&path, 1000);
-        run(&path, &Notifier::default()).await.unwrap();
+        run(&path, || ()).await.unwrap();
         let took = begin.elapsed();
         // The clock counts whole milliseconds.
         assert!(took >= Duration::from_millis(999), "{took:?}");
@@ -109,7 +106,7 @@ mod tests {
         let begin = Instant::now();
         let guard = tokio::spawn({
             let path = path.clone();
-            async move { run(&path, &Notifier::default()).await }
+            async move { run(&path, || ()).await }
         });
         write_left(&path, 2000);
         guard.await.unwrap().unwrap();
@@ -118,38 +115,30 @@ mod tests {
 
     #[tokio::test]
     async fn is_ready_when_the_time_lies_ahead_and_not_before() {
-        let (dir, path) = file();
-        let socket = dir.path().join("notify");
-        let manager = UnixDatagram::bind(&socket).unwrap();
-        manager.set_nonblocking(true).unwrap();
-        let notifier =
-            Notifier::new(|name| (name == "NOTIFY_SOCKET").then(|| socket.clone().into()), 0).unwrap();
-        let mut bytes = [0; 64];
+        let (_dir, path) = file();
+        let mut is_ready = false;
         write_until(&path, boot_time()).unwrap();
-        run(&path, &notifier).await.unwrap_err();
-        assert_eq!(manager.recv(&mut bytes).unwrap_err().kind(), ErrorKind::WouldBlock);
+        run(&path, || is_ready = true).await.unwrap_err();
+        assert!(!is_ready);
         write_left(&path, 1000);
-        run(&path, &notifier).await.unwrap();
-        let len = manager.recv(&mut bytes).unwrap();
-        assert_eq!(&bytes[..len], b"READY=1\n");
+        run(&path, || is_ready = true).await.unwrap();
+        assert!(is_ready);
     }
 
     #[tokio::test]
     async fn does_not_begin_when_the_time_has_passed() {
         let (_dir, path) = file();
         write_until(&path, boot_time()).unwrap();
-        assert!(matches!(run(&path, &Notifier::default()).await.unwrap_err(), Error::Over));
+        assert!(matches!(run(&path, || ()).await.unwrap_err(), Error::Over));
     }
 
     #[tokio::test]
     async fn a_file_that_is_missing_or_says_nothing_ends_it() {
         let (_dir, path) = file();
-        assert!(
-            run(&path, &Notifier::default()).await.unwrap_err().to_string().contains("there is no such file")
-        );
+        assert!(run(&path, || ()).await.unwrap_err().to_string().contains("there is no such file"));
         for nothing in ["", "soon\n", "12", "-5\n", "99999999999999999999999\n"] {
             std::fs::write(&path, nothing).unwrap();
-            let text = run(&path, &Notifier::default()).await.unwrap_err().to_string();
+            let text = run(&path, || ()).await.unwrap_err().to_string();
             assert!(text.contains("says no time"), "{nothing:?}: {text}");
         }
     }
@@ -160,7 +149,7 @@ mod tests {
         write_left(&path, 60_000);
         let guard = tokio::spawn({
             let path = path.clone();
-            async move { run(&path, &Notifier::default()).await }
+            async move { run(&path, || ()).await }
         });
         tokio::time::sleep(Duration::from_millis(50)).await;
         std::fs::remove_file(&path).unwrap();

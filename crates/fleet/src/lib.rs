@@ -11,6 +11,5 @@ pub mod engine;
 pub mod guard;
 pub mod http;
 pub mod journal;
-pub mod notify;
 pub mod registry;
 pub mod systemd;

@@ -13,14 +13,14 @@ mod tell;
 
 use std::env;
 use std::ffi::OsString;
-use std::process::{self, ExitCode};
-use std::rc::Rc;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use agent_support::host::Host;
 use anyhow::Context as _;
 use clap::Parser as _;
 use locksmith_core::order::{self, Last, Memory, Moment, Next, Reading, Step};
+use sd_notify::NotifyState;
 use slots::Version;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -30,7 +30,6 @@ use crate::coordinator::Coordinator;
 use crate::flags::{self, Program, with_two_dashes};
 use crate::identity::Identity;
 use crate::journal::{Journal, Level, Talk};
-use crate::notify::{News, Notifier};
 use crate::settings::{self, Pace, Settings};
 use crate::store::Store;
 use ear::Ear;
@@ -90,12 +89,10 @@ fn run(flags: flags::Daemon, journal: Journal) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting a thread; see the system's limits and memory")?.block_on(async {
         let client = settings.client(Program::Daemon)?;
-        let notifier = Notifier::new(|name| env::var_os(name), process::id());
-        let notifier = Rc::new(notifier.context("finding the service manager")?);
         let mut coordinator = Coordinator::claim(&host)?;
         coordinator.say(strategy.name(), "starting")?;
         let daemon = Daemon {
-            teller: Teller::new(coordinator, Rc::clone(&notifier), client.clone(), journal),
+            teller: Teller::new(coordinator, client.clone(), journal),
             store: Store::new(client, settings.key.clone()),
             watch: Watch::new(strategy),
             agent: Agent::default(),
@@ -111,17 +108,17 @@ fn run(flags: flags::Daemon, journal: Journal) -> anyhow::Result<()> {
             pace,
             journal,
         };
-        serve(daemon, &notifier).await
+        serve(daemon).await
     })
 }
 
 /// Works until it is done or told to end.
-async fn serve(mut daemon: Daemon, notifier: &Notifier) -> anyhow::Result<()> {
+async fn serve(mut daemon: Daemon) -> anyhow::Result<()> {
     let mut end = signal(SignalKind::terminate()).context("listening for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for signals")?;
-    let mut alive = interval(notifier.alive_every().unwrap_or(NO_WATCHDOG));
+    let mut alive = interval(alive_every());
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    notifier.tell(News::Ready);
+    tell::manager(&NotifyState::Ready);
     let journal = daemon.journal;
     journal.say(Level::Notice, &format!("locksmithd {} looks at this machine", env!("CARGO_PKG_VERSION")));
     {
@@ -132,12 +129,18 @@ async fn serve(mut daemon: Daemon, notifier: &Notifier) -> anyhow::Result<()> {
                 () = &mut work => break,
                 _ = end.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = alive.tick() => notifier.tell(News::Alive),
+                _ = alive.tick() => tell::manager(&NotifyState::Watchdog),
             }
         }
     }
-    notifier.tell(News::Stopping);
+    tell::manager(&NotifyState::Stopping);
     Ok(())
+}
+
+/// How often to say that it is alive: twice in the time that the service manager waits.
+fn alive_every() -> Duration {
+    let watchdog = sd_notify::watchdog_enabled().filter(|period| !period.is_zero());
+    watchdog.map_or(NO_WATCHDOG, |period| period / 2)
 }
 
 impl Daemon {

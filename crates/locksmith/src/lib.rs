@@ -14,7 +14,6 @@ pub mod identity;
 pub mod journal;
 pub mod members;
 pub mod notice;
-pub mod notify;
 pub mod programs;
 pub mod sessions;
 pub mod settings;

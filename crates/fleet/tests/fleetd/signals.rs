@@ -42,7 +42,7 @@ fn settings_are_read_anew_while_the_socket_stays() {
     let before = std::fs::metadata(lab.path("fleet.sock")).unwrap();
     lab.set(&format!("etcd_servers={}\nmetadata=disk=ssd\n", nobody()));
     fleetd.signal(Signal::HUP);
-    lab.told("RELOADING=1");
+    lab.told("RELOADING=1\nMONOTONIC_USEC=");
     lab.told("READY=1");
     fleetd.signal(Signal::USR1);
     lab.printed(r#""metadata":{"disk":"ssd"}"#);
@@ -66,4 +66,13 @@ fn with_wrong_settings_those_of_before_stay() {
     lab.printed(r#""metadata":{"disk":"hdd"}"#);
     lab.ask_until("/fleet/v1/machines", 503);
     assert_eq!(fleetd.end(), Some(0));
+}
+
+#[test]
+fn a_watchdog_hears_that_it_is_alive() {
+    let lab = Lab::new(&format!("etcd_servers={}\n", nobody()));
+    let fleetd = lab.start_with(&[("WATCHDOG_USEC", "1000000")]);
+    lab.told("WATCHDOG=1");
+    assert_eq!(fleetd.end(), Some(0));
+    lab.told("STOPPING=1");
 }

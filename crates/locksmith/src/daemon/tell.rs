@@ -1,28 +1,31 @@
 //! What is told of each step: to the journal, the service manager, `coordinator.conf`, and the other machines.
 
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use etcd_rpc::Client;
 use locksmith_core::order::{Phase, Seen, Step};
 use locksmith_core::report::{self, Report};
 use locksmith_core::strategy::{Mode, Strategy};
+use sd_notify::NotifyState;
 use tokio::time::timeout;
 
 use super::Daemon;
 use crate::coordinator::Coordinator;
 use crate::journal::{Journal, Level};
-use crate::notify::{News, Notifier};
 
 /// How long telling the others may hold up what is done next.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How soon it is tried again when it failed.
 const REPORT_PAUSE: Duration = Duration::from_secs(60);
 
+/// Tells the service manager, if there is one. Failing to is not an error of ours: it notices what it misses.
+pub(super) fn manager(state: &NotifyState<'_>) {
+    let _ = sd_notify::notify(std::slice::from_ref(state));
+}
+
 /// Tells what is news.
 pub(super) struct Teller {
     coordinator: Coordinator,
-    notifier: Rc<Notifier>,
     client: Client,
     journal: Journal,
     said: Option<(Phase, String)>,
@@ -31,13 +34,8 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn new(
-        coordinator: Coordinator,
-        notifier: Rc<Notifier>,
-        client: Client,
-        journal: Journal,
-    ) -> Self {
-        Self { coordinator, notifier, client, journal, said: None, reported: None, report_failed: None }
+    pub(super) fn new(coordinator: Coordinator, client: Client, journal: Journal) -> Self {
+        Self { coordinator, client, journal, said: None, reported: None, report_failed: None }
     }
 
     /// Tells a step, before it is done. `report` is for the other machines, with the machine's id.
@@ -49,7 +47,7 @@ impl Teller {
         if self.said.as_ref() != Some(&said) {
             let line = format!("{}: {}", step.phase.name(), step.why);
             self.journal.say(Level::Notice, &line);
-            self.notifier.tell(News::Status(&line));
+            manager(&NotifyState::Status(&line.replace('\n', " ")));
             self.said = Some(said);
         }
         if let Err(err) = self.coordinator.say(strategy.name(), step.phase.state()) {
