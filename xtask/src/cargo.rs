@@ -8,12 +8,15 @@ use anyhow::Context as _;
 use crate::checks::Counts;
 use crate::ctx::Ctx;
 
+/// Variables for cargo that people set; the others were set by the cargo that started this program.
+const KEPT: [&str; 2] = ["CARGO_HOME", "CARGO_INCREMENTAL"];
+
 /// Returns `cargo` in the checkout with what the caller's cargo set taken away.
 pub fn command(ctx: &Ctx, args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_") && text != "CARGO_HOME" {
+        if text.starts_with("CARGO_") && !KEPT.contains(&text.as_ref()) {
             command.env_remove(&name);
         }
     }

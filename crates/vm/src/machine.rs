@@ -276,9 +276,13 @@ impl Machine {
         } else {
             add("-drive", format!("if=none,id=disk,format={format},file={DIR}/disk,{CACHE}"));
         }
-        // Requests that virtio merges have more parts than a write of the host takes together with the log's own.
-        let apart =
-            if self.record_writes && self.bus == Bus::VirtioBlk { ",request-merging=off" } else { "" };
+        // Requests that virtio merges have more parts than a write of the host takes together with the log's own. Zeros
+        // that the guest has the disk write in place of a discard, gigabytes of them, would all be in the log.
+        let apart = if self.record_writes && self.bus == Bus::VirtioBlk {
+            ",request-merging=off,write-zeroes=off"
+        } else {
+            ""
+        };
         // A kernel that is started directly comes first by itself.
         let first = if self.direct.is_none() { ",bootindex=0" } else { "" };
         add_device(add, self.bus, "disk", &format!("{first}{apart}"));
@@ -354,7 +358,9 @@ mod tests {
         let at = argv.iter().position(|arg| arg == "-blockdev").unwrap();
         expect![[r#"{"driver":"blklogwrites","file":{"cache":{"no-flush":true},"discard":"ignore","driver":"qcow2","file":{"cache":{"no-flush":true},"driver":"file","filename":"/vm/disk"}},"log":{"cache":{"no-flush":true},"driver":"file","filename":"/vm/writes.log"},"log-sector-size":512,"node-name":"disk"}"#]]
         .assert_eq(&argv[at + 1]);
-        assert!(argv.contains(&"virtio-blk-pci,drive=disk,bootindex=0,request-merging=off".to_owned()));
+        assert!(argv.contains(
+            &"virtio-blk-pci,drive=disk,bootindex=0,request-merging=off,write-zeroes=off".to_owned()
+        ));
         assert!(!argv.join(" ").contains("-drive if=none"));
     }
 
