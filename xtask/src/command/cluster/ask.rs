@@ -58,7 +58,7 @@ impl Program {
         Self::Versions,
     ];
     /// What `up` asks until the cluster is one.
-    pub const FORMING: [Self; 3] = [Self::Etcd, Self::Health, Self::Machines];
+    pub const FORMING: [Self; 4] = [Self::Etcd, Self::Health, Self::Machines, Self::Slipway];
 
     /// Its command, which prints JSON; a word of it is what the shell takes for one.
     pub fn command(self) -> &'static str {

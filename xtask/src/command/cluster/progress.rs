@@ -22,6 +22,8 @@ pub enum Stage {
     Etcd,
     /// Its fleet sees all machines.
     Fleet,
+    /// Its health checks passed: its boot is complete.
+    Healthy,
 }
 
 impl fmt::Display for Stage {
@@ -32,6 +34,7 @@ impl fmt::Display for Stage {
             Self::Login => "core logs in",
             Self::Etcd => "etcd is a healthy member",
             Self::Fleet => "fleet sees all machines",
+            Self::Healthy => "its health checks passed",
         })
     }
 }
@@ -44,11 +47,18 @@ pub fn stage(said: &Said, size: usize) -> Stage {
         .is_some_and(|role| matches!(role, Role::Leader | Role::Follower));
     let is_healthy = document(Program::Health).is_some_and(|health| health[0]["health"] == true);
     let seen = document(Program::Machines).and_then(|machines| machines.as_array()).map_or(0, Vec::len);
-    match (has_leader && is_healthy, seen == size) {
-        (true, true) => Stage::Fleet,
-        (true, false) => Stage::Etcd,
-        (false, _) => Stage::Login,
+    let is_complete = document(Program::Slipway).is_some_and(|status| status["boot_complete"] == "passed");
+    match (has_leader && is_healthy, seen == size, is_complete) {
+        (true, true, true) => Stage::Healthy,
+        (true, true, false) => Stage::Fleet,
+        (true, false, _) => Stage::Etcd,
+        (false, ..) => Stage::Login,
     }
+}
+
+/// What a machine's failed health checks said; it does not become healthy in this boot.
+pub fn sickness(said: &Said) -> Option<&str> {
+    said.get(&Program::Slipway)?.as_ref().ok()?["health_failure"].as_str()
 }
 
 /// Why a machine is no farther, for whoever waited too long.
@@ -102,29 +112,45 @@ mod tests {
 
     use super::*;
 
-    fn said(etcd: bool, health: bool, machines: usize) -> Said {
+    fn said(etcd: bool, health: bool, machines: usize, boot: &str) -> Said {
         let status = json!([{ "Status": { "header": { "member_id": 1 }, "leader": u8::from(etcd) } }]);
         let machines: Vec<_> = (0..machines).map(|id| json!({ "id": id })).collect();
         [
             (Program::Etcd, Ok(status)),
             (Program::Health, Ok(json!([{ "health": health }]))),
             (Program::Machines, Ok(json!(machines))),
+            (Program::Slipway, Ok(json!({ "boot_complete": boot, "health_failure": null }))),
         ]
         .into()
     }
 
     #[test]
     fn a_machine_is_as_far_as_all_that_came_before() {
-        assert_eq!(stage(&said(false, true, 3), 3), Stage::Login);
-        assert_eq!(stage(&said(true, false, 3), 3), Stage::Login);
-        assert_eq!(stage(&said(true, true, 2), 3), Stage::Etcd);
-        assert_eq!(stage(&said(true, true, 3), 3), Stage::Fleet);
+        assert_eq!(stage(&said(false, true, 3, "passed"), 3), Stage::Login);
+        assert_eq!(stage(&said(true, false, 3, "passed"), 3), Stage::Login);
+        assert_eq!(stage(&said(true, true, 2, "passed"), 3), Stage::Etcd);
+        assert_eq!(stage(&said(true, true, 3, "waiting"), 3), Stage::Fleet);
+        assert_eq!(stage(&said(true, true, 3, "failed"), 3), Stage::Fleet);
+        assert_eq!(stage(&said(true, true, 3, "passed"), 3), Stage::Healthy);
         assert_eq!(stage(&Said::new(), 3), Stage::Login);
     }
 
     #[test]
+    fn a_machine_whose_health_checks_failed_is_sick() {
+        let mut said = said(true, true, 3, "failed");
+        assert_eq!(sickness(&said), None);
+        said.insert(
+            Program::Slipway,
+            Ok(json!({ "boot_complete": "failed", "health_failure": "sshd: off" })),
+        );
+        assert_eq!(sickness(&said), Some("sshd: off"));
+        said.insert(Program::Slipway, Err("no slipway".to_owned()));
+        assert_eq!(sickness(&said), None);
+    }
+
+    #[test]
     fn the_first_program_without_an_answer_is_the_reason() {
-        let mut said = said(true, true, 3);
+        let mut said = said(true, true, 3, "passed");
         assert_eq!(reason(&said), None);
         said.insert(Program::Machines, Err("no etcd".to_owned()));
         assert_eq!(reason(&said).as_deref(), Some("fleetctl list-machines: no etcd"));

@@ -14,7 +14,7 @@ use crate::command::cluster::ask::{Program, ask};
 use crate::command::cluster::enter::way_in;
 use crate::command::cluster::place::Place;
 use crate::command::cluster::plan::Plan;
-use crate::command::cluster::progress::{Line, Stage, reason, stage};
+use crate::command::cluster::progress::{Line, Stage, reason, sickness, stage};
 use crate::command::cluster::state::{Power, State};
 use crate::command::cluster::{config, down};
 use crate::ctx::Ctx;
@@ -41,6 +41,8 @@ enum News {
     Stage(Stage, Option<String>),
     /// It is off.
     Off(String),
+    /// Its health checks failed, with what they said.
+    Sick(String),
 }
 
 /// Waits until the machines are a cluster.
@@ -96,11 +98,12 @@ fn collect(
                 "{} is off before it is a member: {why}; see {logs}/{0}/console.log, then `cargo xtask cluster down`",
                 config::name(number)
             ),
+            Ok((number, News::Sick(why))) => bail!("{}", sick(number, &why)),
             // Threads end when their machine is there.
             Err(RecvTimeoutError::Disconnected) => sleep(LOOK),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if reached.values().all(|(stage, _)| *stage == Stage::Fleet) {
+        if reached.values().all(|(stage, _)| *stage == Stage::Healthy) {
             lines.iter().for_each(Line::finish);
             return Ok(());
         }
@@ -123,9 +126,18 @@ fn collect(
     }
 }
 
+/// What to do with a machine whose health checks failed.
+fn sick(number: u8, why: &str) -> String {
+    format!(
+        "{} failed its health checks: {why}; `cargo xtask cluster ssh {number}` enters it, `cargo xtask cluster down` ends \
+         all machines",
+        config::name(number)
+    )
+}
+
 /// What is not there when time is up.
 fn late(reached: &BTreeMap<u8, (Stage, Option<String>)>, after: Duration) -> String {
-    let behind = reached.iter().filter(|(_, (stage, _))| *stage != Stage::Fleet);
+    let behind = reached.iter().filter(|(_, (stage, _))| *stage != Stage::Healthy);
     let words = behind.map(|(number, (stage, reason))| {
         let reason = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         format!("{}: {stage}{reason}", config::name(*number))
@@ -168,7 +180,11 @@ fn watch(place: &Place, size: u8, number: u8, is_over: &AtomicBool, tell: &Sende
             Ok(said) => {
                 let stage = stage(&said, size.into());
                 say(News::Stage(stage, reason(&said)));
-                if stage == Stage::Fleet {
+                if let Some(why) = sickness(&said) {
+                    say(News::Sick(why.to_owned()));
+                    return;
+                }
+                if stage == Stage::Healthy {
                     return;
                 }
             }
@@ -227,7 +243,7 @@ mod tests {
     #[test]
     fn who_is_late_is_named_with_the_reason() {
         let reached = [
-            (1, (Stage::Fleet, None)),
+            (1, (Stage::Healthy, None)),
             (2, (Stage::Login, Some("etcdctl endpoint health: unhealthy".to_owned()))),
             (3, (Stage::Power, None)),
         ];
