@@ -150,12 +150,12 @@ impl Release {
     }
 }
 
-/// Takes those packages of the release into the cache that this checkout's own locks name: tools that this checkout would
-/// use anyway, so that no mirror is needed.
+/// Takes those packages of the release into the cache that this checkout's own locks name: what this checkout would use
+/// anyway, so that no mirror is needed. Whoever gets tools gets the image's packages too.
 fn take_packages(ctx: &Ctx, dir: &Path) -> anyhow::Result<()> {
     let Ok(locks) = Locks::read(&ctx.image_dir()) else { return Ok(()) };
     let cache = Packages::open(&ctx.cache)?;
-    for row in locks.tools.rows_of(&TOOLS) {
+    for row in locks.packages.rows.iter().chain(locks.tools.rows_of(&TOOLS)) {
         let (from, to) =
             (dir.join(release::PACKAGES_DIR).join(format!("{}.deb", row.sha256)), cache.path(row));
         // The sum is checked by whoever takes it out of the cache.

@@ -257,3 +257,20 @@ fn another_lock_under_a_right_signature_is_found() {
     made.sign();
     says(provenance::check(&made.open().unwrap()), "packages.lock has SHA-256");
 }
+
+#[test]
+fn every_package_of_a_release_is_taken_so_that_no_mirror_is_asked() {
+    let mut desk = Desk::new();
+    desk.ctx.cache = desk.dir.path().join("cache");
+    let locks = Locks::read(&desk.ctx.image_dir()).unwrap();
+    let packages = desk.path(release::PACKAGES_DIR);
+    fs::create_dir_all(&packages).unwrap();
+    for row in locks.packages.rows.iter().chain(&locks.tools.rows) {
+        fs::write(packages.join(format!("{}.deb", row.sha256)), "").unwrap();
+    }
+    take_packages(&desk.ctx, &desk.path("")).unwrap();
+    let cache = Packages::open(&desk.ctx.cache).unwrap();
+    for row in locks.packages.rows.iter().chain(locks.tools.rows_of(&TOOLS)) {
+        assert!(cache.path(row).exists(), "{} was not taken", row.path);
+    }
+}
