@@ -120,7 +120,7 @@ fn open(ctx: &Ctx, args: &flags::VerifyRelease) -> anyhow::Result<Release> {
     let (text, signature) =
         (read_short(&dir.join(SUMS_FILE), SUMS_MAX)?, read_short(&dir.join(SIGNATURE_FILE), ENVELOPE_MAX)?);
     let (signed, by) = payload::sums::open(&text, &signature, &trust)
-        .context("nobody who is trusted vouches for the release")?;
+        .with_context(|| format!("nobody who is trusted vouches for {SUMS_FILE} by {SIGNATURE_FILE}"))?;
     let by: Vec<String> = by.iter().map(ToString::to_string).collect();
     ctx.log.line(&format!("the sums are signed by {}", by.join(", ")));
     let sums = signed.0.into_iter().map(|(name, sum)| (name, sum.to_string())).collect();

@@ -204,7 +204,7 @@ fn a_stranger_with_another_key_believes_nothing() {
     fs::write(keys.join("b.pub"), SecretKey::from_seed([9; 32]).public().to_file("x")).unwrap();
     let args = flags::VerifyRelease { dir: made.path(""), keys: Some(keys), rebuild: false, mirror: None };
     let text = format!("{:#}", open(&made.ctx, &args).unwrap_err());
-    assert!(text.contains("nobody who is trusted vouches for the release"), "{text}");
+    assert!(text.contains("nobody who is trusted vouches for SHA256SUMS by SHA256SUMS.sig"), "{text}");
 }
 
 #[test]
