@@ -254,6 +254,15 @@ mod tests {
     }
 
     #[test]
+    fn a_sick_machine_is_named_with_what_its_checks_said() {
+        assert_eq!(
+            sick(2, "sshd: off"),
+            "m2 failed its health checks: sshd: off; `cargo xtask cluster ssh 2` enters it, `cargo xtask cluster down` \
+             ends all machines"
+        );
+    }
+
+    #[test]
     fn of_a_supervisor_that_ended_its_error_is_shown() {
         assert_eq!(
             last_words("update server: x\nerror: starting m1: QEMU ended: a\nb\n"),
