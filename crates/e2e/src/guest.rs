@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use vm::machine::Mac;
 use vm::running::KEY_CREDENTIAL;
-use vm::{Binds, Home, Machine, Network, Vm};
+use vm::{Binds, Home, Machine, Network, Vm, ssh};
 
 use crate::lab::Setup;
 
@@ -29,8 +29,9 @@ const TAIL_LINES: usize = 40;
 /// A key that nobody has.
 const NOBODY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA nobody";
-/// Prints the journal's warnings of this boot.
-const JOURNAL: &str = "sudo journalctl -b --no-pager -q -p warning -n 40; systemctl list-jobs --no-legend; \
+/// Prints the journal's warnings of the boot before, if there was one, and of this one.
+const JOURNAL: &str = "sudo journalctl -b -1 --no-pager -q -p warning -n 40 2>/dev/null && echo '--- this boot'; \
+                       sudo journalctl -b --no-pager -q -p warning -n 40; systemctl list-jobs --no-legend; \
                        systemctl --failed --no-legend";
 
 /// A machine. It is off until started; its disk survives power cycles.
@@ -48,7 +49,7 @@ pub struct Guest {
 /// What a command in the guest left.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Exit status; 124 when its time was up.
+    /// Exit status; [`ssh::TIME_IS_UP`] and [`ssh::FAILED`] are not the command's.
     pub status: i32,
     /// Standard output, trimmed.
     pub stdout: String,
@@ -146,11 +147,27 @@ impl Guest {
             .with_context(|| format!("logging in to machine {}", self.name))
     }
 
-    /// Waits until nothing is starting any more, and returns what systemd calls the system then.
+    /// Waits until nothing is starting any more, and returns what systemd calls the system then. The machine must not
+    /// be reset meanwhile.
     pub fn settled(&self) -> anyhow::Result<String> {
-        let out = self.run("systemctl is-system-running --wait", SETTLE)?;
-        anyhow::ensure!(out.status != 124, "the start did not end: {}", self.sh("systemctl list-jobs")?);
-        Ok(out.stdout)
+        let resets = self.resets()?;
+        let end = Instant::now() + self.patient(SETTLE);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let out = self.run_within("systemctl is-system-running --wait", left)?;
+            anyhow::ensure!(
+                self.resets()? == resets,
+                "machine {} was reset before its start ended",
+                self.name
+            );
+            if out.status == ssh::TIME_IS_UP || left.is_zero() {
+                anyhow::bail!("the start did not end: {}{}", out.stderr, self.sh("systemctl list-jobs")?);
+            }
+            if let Some(state) = system_state(&out)? {
+                return Ok(state);
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
     }
 
     /// Waits until nothing is starting any more; nothing of it may have failed.
@@ -193,7 +210,12 @@ impl Guest {
 
     /// Runs a shell command line as `core` and returns what became of it.
     pub fn run(&self, line: &str, timeout: Duration) -> anyhow::Result<Outcome> {
-        let out = self.vm()?.ssh(line, self.patient(timeout))?;
+        self.run_within(line, self.patient(timeout))
+    }
+
+    /// As [`Guest::run`], with a time that has the run's patience already.
+    fn run_within(&self, line: &str, timeout: Duration) -> anyhow::Result<Outcome> {
+        let out = self.vm()?.ssh(line, timeout)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
         Ok(Outcome { status: out.status.code().unwrap_or(-1), stdout, stderr })
@@ -268,5 +290,39 @@ impl Guest {
             words.push_str(&format!("--- journal of {}\n{}\n", self.name, out.stdout));
         }
         words
+    }
+}
+
+/// Returns what systemd calls the system; nothing when the connection broke, which says nothing of the system.
+fn system_state(out: &Outcome) -> anyhow::Result<Option<String>> {
+    if out.status == ssh::FAILED {
+        return Ok(None);
+    }
+    anyhow::ensure!(
+        !out.stdout.is_empty(),
+        "systemd did not say how the system is, the command ended with {}: {}",
+        out.status,
+        out.stderr
+    );
+    Ok(Some(out.stdout.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(status: i32, stdout: &str, stderr: &str) -> Outcome {
+        Outcome { status, stdout: stdout.to_owned(), stderr: stderr.to_owned() }
+    }
+
+    #[test]
+    fn a_broken_connection_says_nothing_of_the_system() {
+        let state = |status, stdout, stderr| system_state(&outcome(status, stdout, stderr));
+        assert_eq!(state(0, "running", "").unwrap().as_deref(), Some("running"));
+        assert_eq!(state(1, "degraded", "").unwrap().as_deref(), Some("degraded"));
+        let broken = "client_loop: send disconnect: Broken pipe";
+        assert_eq!(state(ssh::FAILED, "", broken).unwrap(), None);
+        let err = state(1, "", "Failed to connect to system scope bus").unwrap_err().to_string();
+        assert!(err.ends_with("ended with 1: Failed to connect to system scope bus"), "{err}");
     }
 }

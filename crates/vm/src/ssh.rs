@@ -12,9 +12,14 @@ use crate::machine::DIR;
 /// The account that the key is handed to.
 pub const USER: &str = "core";
 /// Exit status of ssh itself, as opposed to that of the command.
-const SSH_FAILED: i32 = 255;
-/// How long a connection may take to be made; key exchange under software emulation takes some seconds.
-const CONNECT_SECS: u32 = 20;
+pub const FAILED: i32 = 255;
+/// Exit status when a command's time was up.
+pub const TIME_IS_UP: i32 = 124;
+/// How long a connection may take to be made. Key exchange under software emulation takes some seconds, while a machine
+/// starts on a host with much else to do many.
+const CONNECT_SECS: u32 = 60;
+/// The same for one look whether the machine lets in; another look follows.
+const LOOK_SECS: u32 = 20;
 
 /// Why a command did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +63,7 @@ impl Ssh {
     /// Returns ssh with what it needs to get in; the caller appends a command or nothing for a shell.
     pub fn interactive(&self, tty: Tty) -> Command {
         let mut command = self.sandbox.command("ssh");
-        command.args(self.options(&[]));
+        command.args(self.options(CONNECT_SECS));
         if tty == Tty::Wanted {
             command.arg("-t");
         }
@@ -66,7 +71,7 @@ impl Ssh {
         command
     }
 
-    /// Runs a shell command line, once. Status 255 is ssh's own, 124 that `timeout` passed.
+    /// Runs a shell command line, once. Status [`FAILED`] is ssh's own, [`TIME_IS_UP`] that `timeout` passed.
     ///
     /// # Errors
     /// When ssh cannot be started.
@@ -79,10 +84,21 @@ impl Ssh {
     /// # Errors
     /// When ssh cannot be started or does not take the input.
     pub fn run_with_input(&self, line: &str, input: &[u8], timeout: Duration) -> std::io::Result<Output> {
+        self.run_connected(line, input, timeout, CONNECT_SECS)
+    }
+
+    fn run_connected(
+        &self,
+        line: &str,
+        input: &[u8],
+        timeout: Duration,
+        connect_secs: u32,
+    ) -> std::io::Result<Output> {
         let secs = timeout.as_secs().max(1).to_string();
         let mut command = self.sandbox.command("timeout");
         command.args(["--kill-after=5", &secs, "ssh"]);
-        command.args(self.options(&["-S", &format!("{DIR}/mux.sock"), "-o", "ControlMaster=no"]));
+        command.args(self.options(connect_secs));
+        command.args(["-S", &format!("{DIR}/mux.sock"), "-o", "ControlMaster=no"]);
         command.arg(self.destination()).arg("--").arg(line);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
@@ -106,7 +122,8 @@ impl Ssh {
         let end = Instant::now() + timeout;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let out = self.run("true", left.min(Duration::from_secs(u64::from(CONNECT_SECS) + 10)))?;
+            let look = left.min(Duration::from_secs(u64::from(LOOK_SECS) + 10));
+            let out = self.run_connected("true", b"", look, LOOK_SECS)?;
             if out.status.success() {
                 return Ok(());
             }
@@ -139,7 +156,7 @@ impl Ssh {
             std::fs::remove_file(&socket)?;
         }
         let mut command = self.sandbox.command("ssh");
-        command.args(self.options(&["-M", "-N", "-S", &format!("{DIR}/mux.sock")]));
+        command.args(self.options(CONNECT_SECS)).args(["-M", "-N", "-S", &format!("{DIR}/mux.sock")]);
         command.args(["-o", "ControlPersist=no"]).arg(self.destination());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let give_up = Instant::now() + Duration::from_secs(u64::from(CONNECT_SECS));
@@ -155,7 +172,7 @@ impl Ssh {
     }
 
     /// The host key is new with every first boot and the way leads over loopback: nothing to compare it with.
-    fn options(&self, extra: &[&str]) -> Vec<String> {
+    fn options(&self, connect_secs: u32) -> Vec<String> {
         let mut options: Vec<String> = ["-F", "none", "-i", &format!("{DIR}/id")].map(str::to_owned).to_vec();
         options.extend(["-p".to_owned(), self.port.to_string()]);
         for option in [
@@ -167,11 +184,10 @@ impl Ssh {
             "IdentitiesOnly=yes",
             "ServerAliveInterval=10",
             "ServerAliveCountMax=6",
-            &format!("ConnectTimeout={CONNECT_SECS}"),
+            &format!("ConnectTimeout={connect_secs}"),
         ] {
             options.extend(["-o".to_owned(), option.to_owned()]);
         }
-        options.extend(extra.iter().map(|&text| text.to_owned()));
         options
     }
 }
@@ -196,7 +212,7 @@ pub enum Tty {
 
 /// Says whether ssh itself failed, not the command.
 pub fn failed_to_connect(out: &Output) -> bool {
-    out.status.code() == Some(SSH_FAILED)
+    out.status.code() == Some(FAILED)
 }
 
 /// Makes a key pair `id`, `id.pub` in `dir` and returns the public half's line.

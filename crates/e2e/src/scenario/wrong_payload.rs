@@ -27,6 +27,8 @@ pub fn changes_nothing(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     let url = format!("{}/payloads/wrong.payload", site.url());
     // The first time in a day that a file is read, its entry gets the date.
     guest.root("find /efi -type f -exec cat {} + > /dev/null")?;
+    // It reads the EFI system partition each time that the agent's state has changed.
+    guest.root("systemctl stop locksmithd.service")?;
     let before = picture(lab, guest)?;
     let refused = |what: &str, check: &str| -> anyhow::Result<()> {
         let out = guest.try_root(&format!("slipway-update apply --payload {url}"))?;
@@ -61,7 +63,8 @@ pub fn changes_nothing(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     refused("a short file", "length of the payload: expected")?;
     file.set_len(len + 1)?;
     refused("a byte too many", "length of the payload: expected")?;
-    fs::remove_file(&path).context("removing the wrong payload")
+    fs::remove_file(&path).context("removing the wrong payload")?;
+    guest.root("systemctl start locksmithd.service").map(drop)
 }
 
 /// Returns where the UKI names the root hash: there it is like no other version's, and has to be fetched.
