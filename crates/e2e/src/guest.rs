@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use vm::machine::Mac;
+use serde_json::json;
+use vm::machine::{Mac, NETWORK};
 use vm::running::KEY_CREDENTIAL;
 use vm::{Binds, Home, Machine, Network, Vm, ssh};
 
@@ -223,11 +224,31 @@ impl Guest {
 
     /// Reboots from inside and waits for the next login.
     pub fn reboot(&self) -> anyhow::Result<()> {
+        self.reset()?;
+        self.wait_login(BOOT)
+    }
+
+    /// Reboots from inside and waits for the reset.
+    pub fn reset(&self) -> anyhow::Result<()> {
         let resets = self.resets()?;
         // The connection may be gone before the command's status is.
         self.run("sudo systemctl reboot", COMMAND)?;
-        self.wait_resets(resets + 1, SHUTDOWN)?;
-        self.wait_login(BOOT)
+        self.wait_resets(resets + 1, SHUTDOWN)
+    }
+
+    /// Pulls the cable of the first network card.
+    pub fn pull_cable(&self) -> anyhow::Result<()> {
+        self.set_link(false)
+    }
+
+    /// Puts the cable of the first network card in.
+    pub fn plug_cable(&self) -> anyhow::Result<()> {
+        self.set_link(true)
+    }
+
+    fn set_link(&self, up: bool) -> anyhow::Result<()> {
+        let arguments = json!({ "name": NETWORK, "up": up });
+        self.vm()?.qmp().execute("set_link", arguments).map(drop).context("setting a card's link")
     }
 
     /// Shuts down from inside and waits for the end of the machine.

@@ -28,6 +28,8 @@ pub const WRITES_LOG: &str = "writes.log";
 pub const NET_DIR: &str = "/net";
 /// Name of that socket in its folder.
 pub const SWITCH_SOCKET: &str = "switch.sock";
+/// Name under which QEMU knows the network of the first card.
+pub const NETWORK: &str = "user";
 
 /// A further disk: a raw file in the machine's folder, which can be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -289,13 +291,13 @@ impl Machine {
     }
 
     fn add_network(&self, add: &mut impl FnMut(&str, String)) {
-        let mut user = "user,id=user".to_owned();
+        let mut user = format!("user,id={NETWORK}");
         for Forward { host_port, guest_port } in &self.forwards {
             user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host_port}-:{guest_port}"));
         }
         add("-netdev", user);
         // Without an option ROM the firmware does not spend seconds on network boot.
-        add("-device", format!("{},netdev=user,mac={},romfile=", self.card.device(), self.user_mac));
+        add("-device", format!("{},netdev={NETWORK},mac={},romfile=", self.card.device(), self.user_mac));
         if let Some(mac) = self.private_mac {
             let socket =
                 format!("server=off,addr.type=unix,addr.path={NET_DIR}/{SWITCH_SOCKET},reconnect-ms=500");

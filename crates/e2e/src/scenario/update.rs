@@ -22,7 +22,7 @@ const FETCHED_MAX: u64 = 10;
 /// channel file and head, less than what the smallest update fetches behind that list, which has that of the tree.
 const BEHIND_LIST: u64 = 32 << 10;
 /// What a machine gathers: files of its own, a user, a container that writes, a key in etcd, a default of /etc that
-/// is changed. The check holds the first boot of a new version up for a while, once.
+/// is changed. A unit that never has started keeps the next start from its end until its file is gone.
 const OF_ITS_OWN: &str = r#"
 echo mine > /etc/mine; echo kept > /var/lib/kept; useradd --create-home alice
 echo '192.0.2.7 friend' >> /etc/hosts
@@ -31,14 +31,21 @@ systemctl enable --quiet --now etcd.service fleet.service
 etcdctl put /kept yes >/dev/null
 printf '[Service]\nExecStart=/usr/bin/sleep infinity\n[X-Fleet]\nGlobal=true\n' > /root/everywhere.service
 fleetctl --request-timeout=60 start /root/everywhere.service
-mkdir -p /etc/slipway/health.d
-cat > /etc/slipway/health.d/99-hold <<'END'
-#!/bin/sh
-if rm /var/lib/hold 2>/dev/null; then sync; sleep 50; fi
+cat > /etc/systemd/system/hold.service <<'END'
+[Unit]
+ConditionPathExists=/var/lib/hold
+[Service]
+Type=oneshot
+TimeoutStartSec=infinity
+ExecStart=/usr/bin/sleep infinity
+[Install]
+WantedBy=multi-user.target
 END
-chmod 755 /etc/slipway/health.d/99-hold
+systemctl enable --quiet hold.service
 touch /var/lib/hold; sync
 "#;
+/// Has starts end from now on.
+const LET_GO: &str = "rm /var/lib/hold; sync";
 /// Fails where something of that is gone.
 const STILL_THERE: &str = r"
 grep -qx mine /etc/mine; grep -qx kept /var/lib/kept; test -d /home/alice; getent passwd alice >/dev/null
@@ -79,6 +86,7 @@ pub fn over_and_back(lab: &Lab) -> anyhow::Result<()> {
         runs(&guest, second)?;
         let tried = second.counted_entry(2).replace("+2", "+2-1");
         entries(&guest, &[first.blessed_entry(), tried])?;
+        guest.root(LET_GO)?;
         guest.power_cut();
         guest.boot()
     })?;
