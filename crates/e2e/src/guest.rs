@@ -162,7 +162,7 @@ impl Guest {
                 self.name
             );
             if out.status == ssh::TIME_IS_UP || left.is_zero() {
-                anyhow::bail!("the start did not end: {}{}", out.stderr, self.sh("systemctl list-jobs")?);
+                anyhow::bail!("the start did not end: {} {}", out.stderr, self.sh("systemctl list-jobs")?);
             }
             if let Some(state) = system_state(&out)? {
                 return Ok(state);

@@ -27,7 +27,7 @@ pub fn changes_nothing(lab: &Lab, guest: &Guest) -> anyhow::Result<()> {
     let url = format!("{}/payloads/wrong.payload", site.url());
     // The first time in a day that a file is read, its entry gets the date.
     guest.root("find /efi -type f -exec cat {} + > /dev/null")?;
-    // It reads the EFI system partition each time that the agent's state has changed.
+    // It asks the agent again whenever the agent's state has changed; that mounts the EFI system partition.
     guest.root("systemctl stop locksmithd.service")?;
     let before = picture(lab, guest)?;
     let refused = |what: &str, check: &str| -> anyhow::Result<()> {
